@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ * VM-entry consistency checks: one row each in check.def, one small function per group, in the
+ * manual's order. SDM 3C "VM Entries". */
+#ifndef VMCS_CHECK_H
+#define VMCS_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmcs/capability.h"
+#include "vmcs/region.h"
+
+enum vmcs_check {
+#define VMCS_CHECK(id, stage, outcome, qualification, title, text) CHECK_##id,
+#include "vmcs/check.def"
+  CHECK_COUNT,
+  CHECK_NONE = 0xffff
+};
+
+enum vmcs_stage { STAGE_CONTROL, STAGE_HOST, STAGE_GUEST, STAGE_COUNT };
+
+struct vmcs_check_info {
+  const char *id;
+  const char *title; /* manual section title */
+  const char *text;  /* the rule in a sentence a person understands */
+  uint8_t stage;
+  uint16_t outcome;       /* VMXERR_ number (control, host) or exit reason 33 (guest) */
+  uint16_t qualification; /* exit qualification for a guest-stage failure */
+};
+extern const struct vmcs_check_info vmcs_check_info[CHECK_COUNT];
+
+/* Groups of checks whose inputs are VMCS fields only: skipped while untouched since they passed. */
+enum vmcs_check_group { GROUP_CONTROLS, GROUP_HOST, GROUP_GUEST, GROUP_COUNT };
+/* Groups (bit mask of 1 << enum vmcs_check_group) that a write to this field makes stale. */
+extern const uint8_t vmcs_field_groups[FIELD_COUNT];
+
+/* What the checks read that is not in the VMCS. */
+struct vmcs_check_environment {
+  const struct vmcs_capability *capability;
+  uint64_t efer;            /* for host address-space size */
+  uint64_t current_pointer; /* physical address of this VMCS, for the link-pointer check */
+  bool in_smm;
+  /* Reads physical memory (link-pointed VMCS revision, PDPTEs, TPR page); may be NULL. */
+  bool (*read32)(void *context, uint64_t physical, uint32_t *value);
+  void *context;
+};
+
+/* Called per failed check; returning false stops at this one. */
+typedef bool (*vmcs_check_report)(void *context, enum vmcs_check id);
+
+/* Runs all checks of the stages, in order, reporting each failure; returns how many failed.
+ * A check whose inputs make no sense because an earlier one failed may be left out. */
+size_t vmcs_check_all(const struct vmcs *vmcs, const struct vmcs_check_environment *environment,
+                      vmcs_check_report report, void *context);
+
+/* The first failed check of the stages that hardware would evaluate, or CHECK_NONE. Uses and
+ * updates vmcs_header()->checked to skip groups; host and control groups run first. */
+enum vmcs_check vmcs_check_first(const struct vmcs *vmcs,
+                                 const struct vmcs_check_environment *environment);
+
+#endif
