@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ * The engine: runs a profile's routines row by row, keeps what rows read for the rest of the exit,
+ * and sees to it that whatever must be written is written before the guest is entered. What it
+ * needs and no row brought is read or written on demand and counted as unlisted. */
+#include "src/hypervisor/hv.h"
+
+static bool has_bit(const uint64_t *set, unsigned bit) {
+  return set[bit / 64] >> bit % 64 & 1;
+}
+static void set_bit(uint64_t *set, unsigned bit) {
+  set[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+static void clear_bit(uint64_t *set, unsigned bit) {
+  set[bit / 64] &= ~(UINT64_C(1) << bit % 64);
+}
+
+static void count_unlisted(struct hv *hv) {
+  if (!hv->profile->on_demand) hv->level->unlisted++;
+}
+
+/* Control and host fields stay as written, and so do the guest's debug controls, PAT and EFER,
+ * whose changes always exit; the processor changes the others. */
+static bool is_durable(enum vmcs_field field) {
+  unsigned kind = vmcs_field_info[field].kind;
+  if (field == FIELD_GUEST_IA32_PAT || field == FIELD_GUEST_IA32_EFER || field == FIELD_GUEST_DR7 ||
+      field == FIELD_GUEST_IA32_DEBUGCTL)
+    return true;
+  return kind == VMCS_KIND_CONTROL || kind == VMCS_KIND_HOST;
+}
+
+static size_t copy_offset(const struct hv *hv, enum vmcs_field field) {
+  return HV_AT(copy) + 8 * ((size_t)hv->region * FIELD_COUNT + (size_t)field);
+}
+
+bool hv_field_exists(const struct hv *hv, enum vmcs_field field) {
+  unsigned present = vmcs_field_info[field].present;
+  return present == VMCS_ALWAYS || (hv->features >> present & 1);
+}
+
+static void forget(struct hv_fields *fields) {
+  for (unsigned i = 0; i < sizeof fields->known / sizeof fields->known[0]; i++)
+    fields->known[i] = fields->pending[i] = 0;
+}
+
+void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
+  hv->cpu = cpu;
+  hv->level = level;
+  hv->profile = level->profile;
+  hv->base = HV_STATE;
+  hv->user = false;
+  for (unsigned i = 0; i < HV_REGION_COUNT; i++) forget(&hv->field[i]);
+}
+
+static void read_now(struct hv *hv, enum vmcs_field field) {
+  struct hv_fields *fields = &hv->field[hv->region];
+  if (nst_vmread(hv->cpu, vmcs_field_info[field].encoding, &fields->value[field]) !=
+      NST_VMX_SUCCEED)
+    fields->value[field] = 0;
+  set_bit(fields->known, field);
+}
+
+static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  struct hv_fields *fields = &hv->field[hv->region];
+  nst_vmwrite(hv->cpu, vmcs_field_info[field].encoding, value);
+  clear_bit(fields->pending, field);
+  fields->value[field] = value;
+  set_bit(fields->known, field);
+  if (hv->region != HV_REGION_SHADOW && is_durable(field))
+    hv_store(hv, copy_offset(hv, field), value);
+}
+
+uint64_t hv_get(struct hv *hv, enum vmcs_field field) {
+  struct hv_fields *fields = &hv->field[hv->region];
+  if (has_bit(fields->pending, field)) return fields->next[field];
+  if (!has_bit(fields->known, field)) {
+    if (!hv_field_exists(hv, field)) return 0;
+    count_unlisted(hv);
+    read_now(hv, field);
+  }
+  return fields->value[field];
+}
+
+uint64_t hv_copy(struct hv *hv, enum hv_region region, enum vmcs_field field) {
+  const struct hv_fields *fields = &hv->field[region];
+  if (has_bit(fields->pending, field)) return fields->next[field];
+  return hv_load(hv, HV_AT(copy) + 8 * ((size_t)region * FIELD_COUNT + (size_t)field));
+}
+
+bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field) {
+  return has_bit(hv->field[region].known, field);
+}
+
+bool hv_is_pending(const struct hv *hv, enum hv_region region) {
+  uint64_t any = 0;
+  for (unsigned i = 0; i < sizeof hv->field[0].pending / sizeof hv->field[0].pending[0]; i++)
+    any |= hv->field[region].pending[i];
+  return any;
+}
+
+void hv_set_in(struct hv *hv, enum hv_region region, enum vmcs_field field, uint64_t value) {
+  struct hv_fields *fields = &hv->field[region];
+  fields->next[field] = value;
+  set_bit(fields->pending, field);
+}
+
+void hv_set(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  hv_set_in(hv, hv->region, field, value);
+}
+
+/* A row that writes a field: the new value, or what the software copy holds. */
+static void write_row(struct hv *hv, enum vmcs_field field) {
+  struct hv_fields *fields = &hv->field[hv->region];
+  if (has_bit(fields->pending, field))
+    write_now(hv, field, fields->next[field]);
+  else if (has_bit(fields->known, field))
+    write_now(hv, field, fields->value[field]);
+  else if (is_durable(field) && hv->region != HV_REGION_SHADOW)
+    write_now(hv, field, hv_load(hv, copy_offset(hv, field)));
+  else
+    write_now(hv, field, hv_get(hv, field));
+}
+
+uint64_t hv_region_address(enum hv_region region) {
+  return HV_FIRST_REGION + (uint64_t)region * 0x1000;
+}
+
+static void load_region(struct hv *hv, enum hv_region region) {
+  nst_vmptrld(hv->cpu, hv_region_address(region));
+  hv->region = region;
+}
+
+void hv_need_region(struct hv *hv, enum hv_region region) {
+  if (hv->region == region) return;
+  count_unlisted(hv);
+  load_region(hv, region);
+}
+
+static bool applies(const struct hv *hv, const struct hv_row *row) {
+  switch ((enum hv_condition)row->condition) {
+    case HV_ALWAYS:
+      return true;
+    case HV_DIRTY:
+      return hv->flags & HV_RARE_DIRTY;
+    case HV_SHADOW:
+      return hv_has(hv, VMCS_HAS_SHADOW_VMCS);
+    case HV_PENDING:
+      return has_bit(hv->field[hv->region].pending, row->argument);
+    case HV_USER:
+      return hv->user;
+  }
+  return false;
+}
+
+static void run_row(struct hv *hv, const struct hv_row *row) {
+  enum vmcs_field field = (enum vmcs_field)row->argument;
+  uint64_t ignored;
+  switch ((enum hv_operation)row->operation) {
+    case HV_END:
+      break;
+    case HV_READ:
+      if (hv_field_exists(hv, field)) read_now(hv, field);
+      break;
+    case HV_READ_ONCE:
+      if (!has_bit(hv->field[hv->region].known, field) && hv_field_exists(hv, field))
+        read_now(hv, field);
+      break;
+    case HV_WRITE:
+      if (hv_field_exists(hv, field)) write_row(hv, field);
+      break;
+    case HV_VMPTRLD:
+      load_region(hv, (enum hv_region)row->argument);
+      break;
+    case HV_VMCLEAR:
+      nst_vmclear(hv->cpu, hv_region_address((enum hv_region)row->argument));
+      break;
+    case HV_RDMSR:
+      nst_rdmsr(hv->cpu, row->argument, &ignored);
+      break;
+  }
+}
+
+void hv_run(struct hv *hv, enum hv_routine routine) {
+  const struct hv_row *row = hv->profile->routine[routine];
+  if (!row) return;
+  for (; row->operation != HV_END; row++)
+    if (applies(hv, row)) run_row(hv, row);
+}
+
+/* True if the region already holds this value. */
+static bool holds(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  const struct hv_fields *fields = &hv->field[hv->region];
+  if (has_bit(fields->known, field)) return fields->value[field] == value;
+  if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return false;
+  return hv_load(hv, copy_offset(hv, field)) == value;
+}
+
+void hv_flush(struct hv *hv) {
+  struct hv_fields *fields = &hv->field[hv->region];
+  for (unsigned word = 0; word < sizeof fields->pending / sizeof fields->pending[0]; word++) {
+    while (fields->pending[word]) {
+      unsigned bit = (unsigned)__builtin_ctzll(fields->pending[word]);
+      enum vmcs_field field = (enum vmcs_field)(word * 64 + bit);
+      clear_bit(fields->pending, field);
+      uint64_t value = fields->next[field];
+      if (!hv_field_exists(hv, field) || holds(hv, field, value)) continue;
+      count_unlisted(hv);
+      write_now(hv, field, value);
+    }
+  }
+}
+
+void hv_entry_failed(struct hv *hv) {
+  if (hv->flags & HV_FIRST_ENTRY) hv->flags &= ~((uint64_t)HV_LAUNCHED << hv->region);
+}
+
+static void restore_registers(struct hv *hv) {
+  if (hv->profile->saves_all) nst_write_cr(hv->cpu, 2, hv_load(hv, HV_AT(cr2)));
+  if (hv->profile->saves_all)
+    for (unsigned i = NST_REG_RBP; i < NST_REG_RIP; i++) nst_restore_reg(hv->cpu, (enum nst_reg)i);
+  nst_restore_reg(hv->cpu, NST_REG_RBX);
+  nst_restore_reg(hv->cpu, NST_REG_RDX);
+  nst_restore_reg(hv->cpu, NST_REG_RCX);
+  nst_restore_reg(hv->cpu, NST_REG_RAX);
+}
+
+enum nst_native_end hv_enter(struct hv *hv) {
+  if (hv->flags & HV_PUSH_DUE && hv->region == HV_REGION_OWN) hv_nested_push(hv);
+  hv_run(hv, ROUTINE_ENTER);
+  hv_flush(hv);
+  uint64_t launched = (uint64_t)HV_LAUNCHED << hv->region;
+  bool resume = hv->flags & launched;
+  hv->flags = (hv->flags & ~(uint64_t)HV_FIRST_ENTRY) | launched | (resume ? 0 : HV_FIRST_ENTRY);
+  hv_store(hv, HV_AT(flags), hv->flags);
+  restore_registers(hv);
+  return resume ? NST_NATIVE_RESUME : NST_NATIVE_LAUNCH;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ * The nestable hypervisor from the inside. All its lasting state is struct hv_state in its own
+ * level's memory, reached by loads and stores; struct hv is what a handler keeps in registers and
+ * on its stack while it handles one exit. It runs at any level and does not know which. */
+#ifndef HYPERVISOR_HV_H
+#define HYPERVISOR_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/hypervisor/profile.h"
+#include "src/nestor.h"
+#include "vmcs/capability.h"
+#include "vmcs/control.h"
+#include "vmcs/field.h"
+#include "vmcs/reason.h"
+
+/* ---- where things are in a hypervisor's memory (its own physical = linear addresses) */
+enum hv_layout {
+  HV_NATIVE_PAGE = 0x1000,
+  HV_PML4 = 0x2000,
+  HV_PDPT = 0x3000,
+  HV_PD = 0x4000,
+  HV_TABLES = 0x5000, /* GDT, IDT, TSS: present, never consulted by the code here */
+  HV_STATE = 0x8000,
+  HV_VMXON_REGION = 0xd000,
+  HV_FIRST_REGION = 0xe000, /* HV_REGION_COUNT VMCS regions */
+  HV_MSR_BITMAP = 0x11000,
+  HV_MERGED_MSR_BITMAP = 0x12000,
+  HV_VMREAD_BITMAP = 0x13000,
+  HV_VMWRITE_BITMAP = 0x14000,
+  HV_POOL = 0x200000,
+  HV_CHILD_BASE = 0x4000000 /* its guest's memory, 64 MiB up */
+};
+/* The innermost guest's boot image, in its topmost 2 MiB: offsets from the start of those. */
+enum hv_guest_layout {
+  HV_GUEST_IMAGE = 0x200000, /* size */
+  HV_GUEST_PML4 = 0x2000,
+  HV_GUEST_PDPT = 0x3000,
+  HV_GUEST_PD = 0x4000, /* four of them: 4 GiB mapped one to one */
+  HV_GUEST_CODE = 0x10000,
+  HV_GUEST_BUFFER = 0x100000, /* for string I/O */
+  HV_GUEST_STACK = 0x1ff000
+};
+
+_Static_assert(VMCS_FEATURE_COUNT <= 64, "features fit one word");
+enum { HV_REVISION = 0x4e535431, HV_CPUID_ROWS = 24, HV_EPT_SLOTS = 8, HV_MSR_SLOTS = 8 };
+#define HV_NO_VMCS UINT64_MAX
+
+enum hv_flag {
+  HV_IN_NESTED = 1 << 0,    /* the merged region is what runs */
+  HV_GUEST_IS_VMX = 1 << 1, /* the guest is offered VMX */
+  HV_GUEST_VMXON = 1 << 2,
+  HV_RARE_DIRTY = 1 << 3,   /* the guest hypervisor wrote a rarely copied field */
+  HV_RARE_STALE = 1 << 4,   /* its rare guest state is newer in the merged region */
+  HV_PUSH_DUE = 1 << 5,     /* the shadow VMCS must be filled before it runs */
+  HV_LAUNCHED = 1 << 6,     /* << region, for the first two */
+  HV_EAGER = 1 << 9,        /* back the guest's memory beforehand */
+  HV_FIRST_ENTRY = 1 << 10, /* the last entry was a VMLAUNCH: void if it failed */
+};
+
+/* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
+struct hv_state {
+  uint64_t gpr[16];
+  uint64_t operand[2]; /* nst_vmptrld and friends put memory operands here */
+  uint64_t cr2;
+  uint64_t flags;    /* enum hv_flag */
+  uint64_t features; /* bit per enum vmcs_feature of the processor below */
+  uint64_t guest_size;
+  uint64_t pool_next, pool_free;
+  uint64_t eptp;         /* of the direct guest */
+  uint64_t current;      /* the guest hypervisor's current VMCS (its own address), HV_NO_VMCS */
+  uint64_t guest_vmxon;  /* its VMXON region */
+  uint64_t launch_state; /* of that VMCS */
+  uint64_t current_revision;
+  uint64_t last_vpid; /* that the guest hypervisor gave its guest */
+  uint64_t nested_eptp[HV_EPT_SLOTS], merged_eptp[HV_EPT_SLOTS], next_slot;
+  uint64_t host_xcr0, guest_xcr0;
+  uint64_t dr[4], dr6;
+  uint64_t port_irq_mask[2];
+  uint64_t msr_number[HV_MSR_SLOTS], msr_value[HV_MSR_SLOTS];
+  uint64_t capability[20];          /* MSRs 0x480 to 0x493 as the guest sees them */
+  uint64_t own_cr_fixed[4];         /* CR0 fixed 0, fixed 1, CR4 fixed 0, fixed 1 below */
+  uint64_t cpuid[HV_CPUID_ROWS][2]; /* eax | ebx << 32, ecx | edx << 32 */
+  uint64_t copy[2][FIELD_COUNT];    /* control and host fields last written, own and merged */
+  uint64_t vmcs12[FIELD_COUNT];     /* the guest hypervisor's current VMCS, cached */
+};
+
+/* One VMCS region as known during one exit. */
+struct hv_fields {
+  uint64_t known[(FIELD_COUNT + 63) / 64];
+  uint64_t pending[(FIELD_COUNT + 63) / 64];
+  uint64_t value[FIELD_COUNT]; /* as read or written */
+  uint64_t next[FIELD_COUNT];  /* to be written */
+};
+
+/* What the builder of a stack fixes per level; never changes while it runs. */
+struct hv_level {
+  const struct hv_profile *profile;
+  /* Counted here, read by reports; the hypervisor never looks at them. */
+  uint64_t unlisted;
+  uint64_t reflected;                    /* exits passed to the guest hypervisor */
+  uint64_t own_exits[EXIT_REASON_LIMIT]; /* of its direct guest, by reason */
+};
+
+struct hv {
+  struct nst_cpu *cpu;
+  struct hv_level *level;
+  const struct hv_profile *profile;
+  uint64_t base; /* of struct hv_state */
+  uint64_t flags;
+  uint64_t features;
+  enum hv_region region; /* current */
+  bool user;             /* completed in user space */
+  struct hv_fields field[HV_REGION_COUNT];
+};
+
+/* ---- state.c: its own memory */
+#define HV_AT(member) offsetof(struct hv_state, member)
+uint64_t hv_load(struct hv *hv, size_t offset);
+void hv_store(struct hv *hv, size_t offset, uint64_t value);
+static inline uint64_t hv_gpr(struct hv *hv, unsigned reg) {
+  return hv_load(hv, 8 * reg);
+}
+static inline void hv_set_gpr(struct hv *hv, unsigned reg, uint64_t value) {
+  hv_store(hv, 8 * reg, value);
+}
+/* A field of the guest hypervisor's VMCS, cached. */
+static inline uint64_t hv_vmcs12(struct hv *hv, enum vmcs_field field) {
+  return hv_load(hv, HV_AT(vmcs12) + 8 * (size_t)field);
+}
+static inline void hv_set_vmcs12(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  hv_store(hv, HV_AT(vmcs12) + 8 * (size_t)field, value);
+}
+/* A zeroed page of its pool. */
+uint64_t hv_page_alloc(struct hv *hv);
+void hv_page_free(struct hv *hv, uint64_t page);
+bool hv_has(const struct hv *hv, enum vmcs_feature feature);
+
+/* ---- engine.c: routines, the per-exit cache, pending writes */
+void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level);
+void hv_run(struct hv *hv, enum hv_routine routine);
+/* The value of a field of the current region: pending, else read by a row, else read on demand. */
+uint64_t hv_get(struct hv *hv, enum vmcs_field field);
+/* To be written before the next entry: by a row if one comes, on demand otherwise. */
+void hv_set(struct hv *hv, enum vmcs_field field, uint64_t value);
+void hv_set_in(struct hv *hv, enum hv_region region, enum vmcs_field field, uint64_t value);
+/* What the software copy of a durable field holds (or is about to): no VMREAD. */
+uint64_t hv_copy(struct hv *hv, enum hv_region region, enum vmcs_field field);
+bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field);
+bool hv_is_pending(const struct hv *hv, enum hv_region region);
+uint64_t hv_region_address(enum hv_region region);
+/* Makes a region current, on demand, if no row did. */
+void hv_need_region(struct hv *hv, enum hv_region region);
+/* Writes what is still pending for the current region. */
+void hv_flush(struct hv *hv);
+enum nst_native_end hv_enter(struct hv *hv);
+/* The last entry of the current region did not happen. */
+void hv_entry_failed(struct hv *hv);
+bool hv_field_exists(const struct hv *hv, enum vmcs_field field);
+
+/* ---- memory.c: the guest's memory and EPT */
+/* EPT permissions and leaf types; SDM 3C "EPT Paging-Structure Entries". */
+enum {
+  HV_EPT_R = 1,
+  HV_EPT_W = 2,
+  HV_EPT_X = 4,
+  HV_EPT_RWX = 7,
+  HV_EPT_LARGE = 1 << 7,
+  HV_EPT_ACCESSED = 1 << 8,
+  HV_EPT_DIRTY = 1 << 9,
+  HV_EPT_AD_ENABLE = 1 << 6,
+  HV_EPT_WB = 6 << 3,
+  HV_EPT_MMIO = HV_EPT_W | HV_EPT_X /* a misconfiguration on purpose */
+};
+/* Own address of a guest-physical one of the direct guest; UINT64_MAX outside its memory. */
+uint64_t hv_guest_memory(struct hv *hv, uint64_t guest_physical);
+/* Adds a translation; level 1 = 4 KiB, 2 = 2 MiB. `attributes`: permissions and memory type. */
+void hv_ept_map(struct hv *hv, uint64_t eptp, uint64_t guest_physical, uint64_t target,
+                unsigned level, uint64_t attributes);
+uint64_t hv_ept_new(struct hv *hv, bool accessed_dirty);
+/* Empties a table and frees what hangs under it. */
+void hv_ept_zap(struct hv *hv, uint64_t eptp);
+/* Own address of a linear address of whoever runs; false: not mapped. */
+bool hv_guest_linear(struct hv *hv, uint64_t linear, uint64_t *own);
+bool hv_read_guest(struct hv *hv, uint64_t linear, unsigned size, uint64_t *value);
+bool hv_write_guest(struct hv *hv, uint64_t linear, unsigned size, uint64_t value);
+
+/* ---- compose.c: EPT on EPT */
+enum hv_fault { HV_FAULT_MAPPED, HV_FAULT_VIOLATION, HV_FAULT_MISCONFIG, HV_FAULT_LOG_FULL };
+/* A nested guest's EPT violation: maps it into the merged table, or says whose fault it is.
+ * *qualification is what the guest hypervisor is to see. */
+enum hv_fault hv_compose(struct hv *hv, uint64_t guest_physical, uint64_t *qualification);
+/* Merged EPTP that stands for this EPTP of the guest hypervisor. */
+uint64_t hv_merged_eptp(struct hv *hv, uint64_t nested_eptp);
+/* INVEPT by the guest hypervisor: drops merged translations of one EPTP, or of all (0). */
+void hv_merged_invalidate(struct hv *hv, uint64_t nested_eptp);
+
+/* ---- handle.c: exits that this hypervisor handles itself */
+void hv_handle(struct hv *hv, uint32_t reason);
+void hv_skip(struct hv *hv);
+void hv_inject(struct hv *hv, unsigned vector, bool has_error, uint32_t error);
+
+/* ---- device.c, msr.c, emulate.c: what its guest's instructions do */
+void hv_handle_io(struct hv *hv);
+void hv_handle_rdmsr(struct hv *hv);
+void hv_handle_wrmsr(struct hv *hv);
+void hv_handle_cpuid(struct hv *hv);
+void hv_cpuid_init(struct hv *hv);
+void hv_msr_init(struct hv *hv);
+void hv_handle_ept_violation(struct hv *hv);
+void hv_handle_ept_misconfig(struct hv *hv);
+
+/* ---- nested.c: a guest hypervisor's guest; vmx.c: a guest hypervisor's VMX instructions */
+void hv_nested_exit(struct hv *hv, uint32_t reason);
+void hv_nested_enter(struct hv *hv);
+/* An exit that is not the processor's: reason, qualification, guest-physical address as given. */
+void hv_reflect(struct hv *hv, uint32_t reason, uint64_t qualification, uint64_t guest_physical);
+void hv_nested_push(struct hv *hv);
+void hv_nested_pull(struct hv *hv);
+void hv_rare_fetch(struct hv *hv);
+void hv_handle_vmx(struct hv *hv, uint32_t reason);
+/* VMREAD and VMWRITE of a nested guest that its hypervisor lets a shadow VMCS serve. */
+bool hv_shadowed_access(struct hv *hv, uint32_t reason);
+/* Forgets the current VMCS of the guest hypervisor, everything written back to its memory. */
+void hv_release_current(struct hv *hv);
+/* A refused entry of the merged region: told to the guest hypervisor. */
+void hv_nested_refused(struct hv *hv);
+/* An entry of the nested guest that fails after its host state was accepted. */
+void hv_failed_entry(struct hv *hv, uint32_t reason, uint64_t qualification);
+/* The outcome of a VMX instruction, into the guest hypervisor's flags; RIP moves on. */
+enum hv_outcome { HV_SUCCEED, HV_FAIL_INVALID, HV_FAIL_VALID };
+void hv_vmx_done(struct hv *hv, enum hv_outcome outcome, uint32_t error);
+bool hv_write_msr(struct hv *hv, uint32_t number, uint64_t value);
+bool hv_read_msr(struct hv *hv, uint32_t number, uint64_t *value);
+
+enum hv_group { HV_SYNC = 1, HV_RARE = 2, HV_SHADOW_RW = 4, HV_SHADOW_RO = 8 };
+extern const uint8_t hv_field_group[FIELD_COUNT];
+
+/* ---- boot.c: first control */
+enum nst_native_end hv_boot(struct hv *hv);
+/* The same for a level that a caller drives: VMXON, and later a valid VMCS for its guest. */
+void hv_boot_driven(struct nst_cpu *cpu, struct hv_level *level);
+void hv_prepare_guest(struct nst_cpu *cpu, struct hv_level *level);
+
+/* The native handler: context is a struct hv_level. */
+enum nst_native_end hv_native(struct nst_cpu *cpu, void *context, enum nst_native_entry entry);
+
+#endif

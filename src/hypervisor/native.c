@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * The native handler: what happens at a hypervisor's three entry points. */
+#include "src/hypervisor/hv.h"
+
+static void save_registers(struct hv *hv) {
+  nst_save_reg(hv->cpu, NST_REG_RAX);
+  nst_save_reg(hv->cpu, NST_REG_RCX);
+  nst_save_reg(hv->cpu, NST_REG_RDX);
+  nst_save_reg(hv->cpu, NST_REG_RBX);
+  if (!hv->profile->saves_all) return;
+  for (unsigned i = NST_REG_RBP; i < NST_REG_RIP; i++) nst_save_reg(hv->cpu, (enum nst_reg)i);
+  hv_store(hv, HV_AT(cr2), nst_read_cr(hv->cpu, 2));
+}
+
+/* An event whose delivery the exit interrupted is delivered again. */
+static void requeue_event(struct hv *hv) {
+  if (!hv_knows(hv, hv->region, FIELD_IDT_VECTORING_INFO_FIELD)) return;
+  uint64_t info = hv_get(hv, FIELD_IDT_VECTORING_INFO_FIELD);
+  if (!(info >> 31)) return;
+  hv_set(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, info & ~UINT64_C(0x7000));
+  if (info >> 11 & 1)
+    hv_set(hv, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE, hv_get(hv, FIELD_IDT_VECTORING_ERROR_CODE));
+  if ((info >> 8 & 7) >= 4)
+    hv_set(hv, FIELD_VM_ENTRY_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
+}
+
+static enum nst_native_end handle_exit(struct hv *hv) {
+  hv->flags = hv_load(hv, HV_AT(flags));
+  hv->features = hv_load(hv, HV_AT(features));
+  hv->region = hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : HV_REGION_OWN;
+  hv_run(hv, ROUTINE_EXIT);
+  uint32_t reason = (uint32_t)hv_get(hv, FIELD_VM_EXIT_REASON);
+  if (hv->flags & HV_IN_NESTED) {
+    hv_nested_exit(hv, reason);
+    if (hv->flags & HV_IN_NESTED) requeue_event(hv);
+    return hv_enter(hv);
+  }
+  if (reason & EXIT_REASON_FAILED_ENTRY) return NST_NATIVE_STOP; /* our own VMCS is broken */
+  hv->level->own_exits[reason % EXIT_REASON_LIMIT]++;
+  hv_run(hv, ROUTINE_EXIT_OWN);
+  requeue_event(hv);
+  hv_handle(hv, reason);
+  return hv_enter(hv);
+}
+
+/* VMLAUNCH or VMRESUME was refused: of the merged VMCS, the guest hypervisor is told. */
+static enum nst_native_end handle_refusal(struct hv *hv) {
+  hv->flags = hv_load(hv, HV_AT(flags));
+  hv->features = hv_load(hv, HV_AT(features));
+  if (!(hv->flags & HV_IN_NESTED)) return NST_NATIVE_STOP;
+  hv->region = HV_REGION_MERGED;
+  hv_entry_failed(hv);
+  hv_nested_refused(hv);
+  return hv_enter(hv);
+}
+
+enum nst_native_end hv_native(struct nst_cpu *cpu, void *context, enum nst_native_entry entry) {
+  struct hv hv;
+  hv_begin(&hv, cpu, context);
+  switch (entry) {
+    case NST_NATIVE_START:
+      return hv_boot(&hv);
+    case NST_NATIVE_EXIT:
+      save_registers(&hv);
+      return handle_exit(&hv);
+    case NST_NATIVE_FAILED:
+      save_registers(&hv);
+      return handle_refusal(&hv);
+  }
+  return NST_NATIVE_STOP;
+}

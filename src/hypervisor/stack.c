@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * Building a stack: images and page tables are laid into each level's memory as a boot loader
+ * would, then every hypervisor boots by its own instructions. */
+#include "src/hypervisor/stack.h"
+
+#include <stdlib.h>
+
+enum { LARGE_PAGE = 1 << 21, PRESENT_WRITABLE = 3, TABLE_LARGE = 1 << 7, BOOT_BUDGET = 1 << 20 };
+
+void nst_stack_config_init(struct nst_stack_config *config) {
+  *config = (struct nst_stack_config){
+      .size = sizeof *config, .depth = 1, .guest_memory = UINT64_C(64) << 20};
+  for (unsigned i = 0; i < sizeof config->profile / sizeof config->profile[0]; i++)
+    config->profile[i] = "kvm-6.1";
+}
+
+/* Host-physical address of the first byte of a level's memory. */
+static uint64_t level_base(unsigned level) {
+  return (uint64_t)level * HV_CHILD_BASE;
+}
+
+static void poke(struct nst_machine *machine, uint64_t address, uint64_t value) {
+  nst_mem_write(machine, address, &value, sizeof value);
+}
+
+/* One-to-one page tables of 2-MiB pages for the first `gigabytes` GiB, at offset `image` of the
+ * memory that starts at `base`. */
+static void map_identity(struct nst_machine *machine, uint64_t base, uint64_t image,
+                         unsigned gigabytes) {
+  poke(machine, base + image + HV_PML4, (image + HV_PDPT) | PRESENT_WRITABLE);
+  for (unsigned g = 0; g < gigabytes; g++) {
+    uint64_t table = image + HV_PD + 0x1000 * (uint64_t)g;
+    poke(machine, base + image + HV_PDPT + 8 * g, table | PRESENT_WRITABLE);
+    for (uint64_t i = 0; i < 512; i++)
+      poke(machine, base + table + 8 * i,
+           ((uint64_t)g << 30 | i << 21) | PRESENT_WRITABLE | TABLE_LARGE);
+  }
+}
+
+static void poke_state(struct nst_machine *machine, unsigned level, size_t member, uint64_t value) {
+  poke(machine, level_base(level) + HV_STATE + member, value);
+}
+
+static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack *stack,
+                                      const struct nst_stack_config *config, unsigned level) {
+  bool innermost = level == stack->depth - 1;
+  uint64_t flags = innermost ? (config->eager ? HV_EAGER : 0) : HV_GUEST_IS_VMX | HV_EAGER;
+  map_identity(machine, level_base(level), 0, 1);
+  poke_state(machine, level, HV_AT(flags), flags);
+  poke_state(machine, level, HV_AT(guest_size), stack->memory - level_base(level + 1));
+  poke_state(machine, level, HV_AT(pool_next), HV_POOL);
+  bool callers = innermost && stack->driven;
+  return nst_native_register(machine, level_base(level) + HV_NATIVE_PAGE,
+                             callers ? NULL : hv_native, &stack->level[level]);
+}
+
+static enum nst_status check(const struct nst_stack_config *config, struct stack *stack) {
+  bool fits = config->size == sizeof *config && config->depth >= 1 &&
+              config->depth <= NST_DEPTH_LIMIT && config->guest_memory >= 2 * LARGE_PAGE &&
+              config->guest_memory % LARGE_PAGE == 0 && config->guest_memory <= UINT64_C(512) << 20;
+  if (!fits) return NST_E_INVAL;
+  for (unsigned i = 0; i < config->depth; i++) {
+    stack->level[i].profile = hv_profile_find(config->profile[i]);
+    if (!stack->level[i].profile) return NST_E_INVAL;
+  }
+  return NST_OK;
+}
+
+/* Runs the boot code of all levels but the caller's. */
+static enum nst_status boot(struct nst_machine *machine, struct stack *stack) {
+  struct nst_cpu *cpu = nst_cpu(machine, 0);
+  struct nst_stop stop = {NST_STOP_NONE, 0, 0};
+  nst_reg_write(cpu, NST_REG_CR3, HV_PML4);
+  nst_reg_write(cpu, NST_REG_RSP, HV_STATE);
+  nst_reg_write(cpu, NST_REG_RIP, HV_NATIVE_PAGE + NST_NATIVE_OFFSET_START);
+  bool at_bottom = stack->driven && stack->depth == 1;
+  if (!at_bottom) {
+    if (!stack->driven) nst_stop_at(cpu, stack_guest_code(stack));
+    enum nst_status status = nst_run(cpu, BOOT_BUDGET, &stop);
+    nst_stop_at(cpu, 0);
+    if (status != NST_OK) return status;
+  }
+  for (unsigned i = 0; i < stack->depth; i++) /* booting is no part of any count */
+    stack->level[i] = (struct hv_level){.profile = stack->level[i].profile};
+  if (!stack->driven) return stop.kind == NST_STOP_MARK ? NST_OK : NST_E_STATE;
+  enum nst_status status = nst_drive(cpu, HV_NATIVE_PAGE);
+  if (status == NST_OK) hv_boot_driven(cpu, &stack->level[stack->depth - 1]);
+  return status;
+}
+
+uint64_t stack_guest_code(const struct stack *stack) {
+  return stack->guest_memory - HV_GUEST_IMAGE + HV_GUEST_CODE;
+}
+
+static void free_stack(void *stack) {
+  free(stack);
+}
+
+enum nst_status nst_stack_create(struct nst_machine **out, const struct nst_config *config,
+                                 const struct nst_stack_config *wanted) {
+  *out = NULL;
+  struct stack *stack = calloc(1, sizeof *stack);
+  if (!stack) return NST_E_NOMEM;
+  struct nst_config adapted = *config;
+  enum nst_status status = check(wanted, stack);
+  if (status == NST_OK) {
+    stack->depth = wanted->depth;
+    stack->driven = wanted->driven;
+    stack->guest_memory = wanted->guest_memory;
+    stack->memory = level_base(wanted->depth) + wanted->guest_memory;
+    adapted.memory = stack->memory;
+    status = nst_machine_create(out, &adapted);
+  }
+  if (status != NST_OK) {
+    free(stack);
+    return status;
+  }
+  nst_machine_own(*out, stack, free_stack);
+  for (unsigned i = 0; i < stack->depth && status == NST_OK; i++)
+    status = lay_hypervisor(*out, stack, wanted, i);
+  map_identity(*out, level_base(stack->depth), stack->guest_memory - HV_GUEST_IMAGE, 4);
+  if (status == NST_OK) status = boot(*out, stack);
+  return status;
+}
+
+enum nst_status nst_guest_prepare(struct nst_cpu *cpu, unsigned level, const void *code,
+                                  size_t size) {
+  struct nst_machine *machine = nst_machine_of(cpu);
+  struct stack *stack = stack_of(machine);
+  if (!stack || !stack->driven || level != stack->depth) return NST_E_STATE;
+  if (size > 0x10000) return NST_E_RANGE;
+  nst_mem_write(machine, level_base(level) + stack_guest_code(stack), code, size);
+  hv_prepare_guest(cpu, &stack->level[level - 1]);
+  return NST_OK;
+}

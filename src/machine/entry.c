@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ * VM entries, step by step: checks, guest state loaded, MSRs loaded, event injected. SDM 3C
+ * "VM Entries". */
+#include "src/machine/machine.h"
+
+static const uint8_t *bitmap_page(const struct nst_cpu *cpu, bool used, enum vmcs_field field) {
+  return used ? memory_page(cpu->machine, vmcs_get(&cpu->vmx.vmcs, field)) : 0;
+}
+
+void cpu_cache_controls(struct nst_cpu *cpu) {
+  struct vmx *vmx = &cpu->vmx;
+  const struct vmcs *vmcs = &vmx->vmcs;
+  vmx->pin = vmcs_get(vmcs, FIELD_PIN_BASED_VM_EXEC_CONTROL);
+  vmx->primary = vmcs_get(vmcs, FIELD_CPU_BASED_VM_EXEC_CONTROL);
+  vmx->secondary = vmx->primary & VMCS_BIT(CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
+                       ? vmcs_get(vmcs, FIELD_SECONDARY_VM_EXEC_CONTROL)
+                       : 0;
+  vmx->exit_controls = vmcs_get(vmcs, FIELD_VM_EXIT_CONTROLS);
+  vmx->entry_controls = vmcs_get(vmcs, FIELD_VM_ENTRY_CONTROLS);
+  vmx->ept = vmx->secondary & VMCS_BIT(SECONDARY_EXEC_ENABLE_EPT);
+  vmx->vpid = vmx->secondary & VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID);
+  bool io = vmx->primary & VMCS_BIT(CPU_BASED_USE_IO_BITMAPS);
+  bool shadow = vmx->secondary & VMCS_BIT(SECONDARY_EXEC_SHADOW_VMCS);
+  vmx->bitmaps.io_a = bitmap_page(cpu, io, FIELD_IO_BITMAP_A);
+  vmx->bitmaps.io_b = bitmap_page(cpu, io, FIELD_IO_BITMAP_B);
+  vmx->bitmaps.msr =
+      bitmap_page(cpu, vmx->primary & VMCS_BIT(CPU_BASED_USE_MSR_BITMAPS), FIELD_MSR_BITMAP);
+  vmx->bitmaps.vmread = bitmap_page(cpu, shadow, FIELD_VMREAD_BITMAP);
+  vmx->bitmaps.vmwrite = bitmap_page(cpu, shadow, FIELD_VMWRITE_BITMAP);
+  uint64_t link = vmcs_get(vmcs, FIELD_VMCS_LINK_POINTER);
+  vmx->shadow.layout = &cpu->machine->layout;
+  vmx->shadow.region = shadow && link != VMCS_NONE ? memory_page(cpu->machine, link) : 0;
+}
+
+static void load_segments(const struct vmcs *vmcs, struct x86_state *state) {
+  for (unsigned i = 0; i < X86_SEGMENT_COUNT; i++) {
+    struct x86_segment *segment = &state->segment[i];
+    segment->selector = (uint16_t)vmcs_get(vmcs, (enum vmcs_field)(FIELD_GUEST_ES_SELECTOR + i));
+    segment->limit = (uint32_t)vmcs_get(vmcs, (enum vmcs_field)(FIELD_GUEST_ES_LIMIT + i));
+    segment->access_rights =
+        (uint32_t)vmcs_get(vmcs, (enum vmcs_field)(FIELD_GUEST_ES_AR_BYTES + i));
+    segment->base = vmcs_get(vmcs, (enum vmcs_field)(FIELD_GUEST_ES_BASE + i));
+  }
+  state->gdtr.base = vmcs_get(vmcs, FIELD_GUEST_GDTR_BASE);
+  state->gdtr.limit = (uint32_t)vmcs_get(vmcs, FIELD_GUEST_GDTR_LIMIT);
+  state->idtr.base = vmcs_get(vmcs, FIELD_GUEST_IDTR_BASE);
+  state->idtr.limit = (uint32_t)vmcs_get(vmcs, FIELD_GUEST_IDTR_LIMIT);
+}
+
+/* SDM 3C "Loading Guest State". */
+static void load_guest(struct nst_cpu *cpu) {
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  struct x86_state *state = &cpu->isa.state;
+  const uint64_t kept = X86_CR0_ET | X86_CR0_CD | X86_CR0_NW;
+  uint64_t controls = cpu->vmx.entry_controls;
+  state->cr0 = (vmcs_get(vmcs, FIELD_GUEST_CR0) & ~kept) | (state->cr0 & kept);
+  state->cr3 = vmcs_get(vmcs, FIELD_GUEST_CR3);
+  state->cr4 = vmcs_get(vmcs, FIELD_GUEST_CR4);
+  if (controls & VMCS_BIT(VM_ENTRY_LOAD_DEBUG_CONTROLS)) {
+    state->dr[7] = (vmcs_get(vmcs, FIELD_GUEST_DR7) & ~UINT64_C(0xd000)) | 0x400;
+    state->debugctl = vmcs_get(vmcs, FIELD_GUEST_IA32_DEBUGCTL);
+  }
+  state->sysenter_cs = vmcs_get(vmcs, FIELD_GUEST_SYSENTER_CS);
+  state->sysenter_esp = vmcs_get(vmcs, FIELD_GUEST_SYSENTER_ESP);
+  state->sysenter_eip = vmcs_get(vmcs, FIELD_GUEST_SYSENTER_EIP);
+  if (controls & VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER)) {
+    state->efer = vmcs_get(vmcs, FIELD_GUEST_IA32_EFER);
+  } else {
+    bool long_mode = controls & VMCS_BIT(VM_ENTRY_IA32E_MODE);
+    state->efer &= ~(X86_EFER_LMA | (state->cr0 & X86_CR0_PG ? X86_EFER_LME : 0));
+    if (long_mode) state->efer |= X86_EFER_LMA | X86_EFER_LME;
+  }
+  if (controls & VMCS_BIT(VM_ENTRY_LOAD_IA32_PAT))
+    state->pat = vmcs_get(vmcs, FIELD_GUEST_IA32_PAT);
+  load_segments(vmcs, state);
+  state->rip = vmcs_get(vmcs, FIELD_GUEST_RIP);
+  state->gpr[X86_RSP] = vmcs_get(vmcs, FIELD_GUEST_RSP);
+  state->rflags = vmcs_get(vmcs, FIELD_GUEST_RFLAGS);
+  state->interruptibility = (uint32_t)vmcs_get(vmcs, FIELD_GUEST_INTERRUPTIBILITY_INFO);
+  state->activity = (uint32_t)vmcs_get(vmcs, FIELD_GUEST_ACTIVITY_STATE);
+  state->pending_debug_exceptions = vmcs_get(vmcs, FIELD_GUEST_PENDING_DBG_EXCEPTIONS);
+}
+
+/* A failed entry after the host checks: an exit without guest state saved. SDM 3C "VM-Entry
+ * Failures During or After Loading Guest State". */
+static enum isa_step fail_entry(struct nst_cpu *cpu, uint32_t reason, uint64_t qualification) {
+  struct vmcs_exit exit = {.reason = reason | EXIT_REASON_FAILED_ENTRY,
+                           .qualification = qualification};
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  uint64_t rip = vmcs_get(vmcs, FIELD_GUEST_RIP);
+  vmcs_set(vmcs, FIELD_VM_EXIT_REASON, exit.reason);
+  vmcs_set(vmcs, FIELD_EXIT_QUALIFICATION, qualification);
+  cpu->vmx.nonroot = false;
+  cpu_load_host(cpu);
+  if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);
+  cpu_retag(cpu);
+  cpu->counters.exits++;
+  if (cpu->machine->observer_count) observe_exit(cpu, &exit, rip);
+  return ISA_EXIT;
+}
+
+/* MSRs of the VM-entry area; returns the 1-based number of the row that failed, or 0. */
+static uint64_t load_entry_msrs(struct nst_cpu *cpu) {
+  uint64_t area = vmcs_get(&cpu->vmx.vmcs, FIELD_VM_ENTRY_MSR_LOAD_ADDR);
+  uint64_t count = vmcs_get(&cpu->vmx.vmcs, FIELD_VM_ENTRY_MSR_LOAD_COUNT);
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t index, value;
+    uint64_t row = area + i * 16;
+    if (!memory_load64(cpu->machine, host_phys_make(row), &index) ||
+        !memory_load64(cpu->machine, host_phys_make(row + 8), &value) || index >> 32)
+      return i + 1;
+    uint32_t msr = (uint32_t)index;
+    /* SDM 3C "Loading MSRs": FS and GS base, x2APIC and SMM-only MSRs are refused. */
+    if (msr == 0xc0000100 || msr == 0xc0000101 || msr >> 8 == 8) return i + 1;
+    if (cpu_write_msr(cpu, msr, value) != ISA_NEXT) return i + 1;
+  }
+  return 0;
+}
+
+/* SDM 3C "Event Injection". */
+static enum isa_step inject(struct nst_cpu *cpu) {
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  uint32_t info = (uint32_t)vmcs_get(vmcs, FIELD_VM_ENTRY_INTR_INFO_FIELD);
+  if (!(info >> 31)) return ISA_EXIT;
+  unsigned type = info >> 8 & 7;
+  struct isa_fault event = {
+      .vector = (uint8_t)info,
+      .has_error_code = info >> 11 & 1,
+      .software = type == 4 || type >= 5,
+      .error_code = (uint32_t)vmcs_get(vmcs, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE)};
+  event.address = cpu->isa.state.cr2;
+  cpu->isa.state.activity = 0;
+  cpu->isa.uop = 0;
+  cpu->isa.next_rip = cpu->isa.state.rip;
+  if (event.software) cpu->isa.next_rip += vmcs_get(vmcs, FIELD_VM_ENTRY_INSTRUCTION_LEN);
+  enum isa_step step = isa_deliver(&cpu->isa, &event, type);
+  return step == ISA_NEXT ? ISA_EXIT : step;
+}
+
+enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch) {
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  struct vmcs_check_environment environment = {
+      .capability = &cpu->machine->capability,
+      .efer = cpu->isa.state.efer,
+      .current_pointer = cpu->vmx.current,
+      .read32 = memory_read32,
+      .context = cpu->machine,
+  };
+  enum vmcs_check check = vmcs_check_first(vmcs, &environment);
+  cpu->isa.code_valid = false;
+  if (check != CHECK_NONE && vmcs_check_info[check].stage != STAGE_GUEST) {
+    vmcs_set(vmcs, FIELD_VM_INSTRUCTION_ERROR, vmcs_check_info[check].outcome);
+    return ISA_NEXT;
+  }
+  cpu_cache_controls(cpu);
+  if (check != CHECK_NONE)
+    return fail_entry(cpu, EXIT_REASON_INVALID_STATE, vmcs_check_info[check].qualification);
+  load_guest(cpu);
+  cpu->vmx.nonroot = true;
+  if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);
+  cpu_retag(cpu);
+  if (vmcs_get(vmcs, FIELD_VM_ENTRY_MSR_LOAD_COUNT)) {
+    uint64_t failed = load_entry_msrs(cpu);
+    if (failed) return fail_entry(cpu, EXIT_REASON_MSR_LOAD_FAIL, failed);
+  }
+  if (launch) vmcs_header(vmcs)->launch_state = VMCS_LAUNCHED;
+  if (cpu->machine->observer_count) observe_entry(cpu, launch);
+  return inject(cpu);
+}

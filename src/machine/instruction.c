@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT
+ * The instructions that native software executes, as the public calls of nestor.h. */
+#include "src/machine/machine.h"
+
+enum { OPERAND_SLOT = 0x80 }; /* memory operands: two words behind the save area at RSP */
+
+static uint64_t *gpr(struct nst_cpu *cpu) {
+  return cpu->isa.state.gpr;
+}
+
+static enum nst_vmx_result outcome(const struct nst_cpu *cpu, enum isa_step step) {
+  if (step == ISA_FAULT) return NST_VMX_FAULT;
+  if (cpu->isa.state.rflags & X86_RFLAGS_CF) return NST_VMX_FAIL_INVALID;
+  if (cpu->isa.state.rflags & X86_RFLAGS_ZF) return NST_VMX_FAIL_VALID;
+  return NST_VMX_SUCCEED;
+}
+
+/* A fault in software that cannot have one: its page tables or operands are broken. */
+static void expect_done(struct nst_cpu *cpu, enum isa_step step, const char *what) {
+  if (step == ISA_FAULT)
+    cpu_die(cpu, "native software faulted (vector %u) at %s", cpu->isa.fault.vector, what);
+}
+
+/* ---- short cuts: the same instructions where nothing unusual can happen. RIP is not moved, since
+ * nobody can look before the next instruction sets it. */
+
+/* Memory of a supervisor access that hits the TLB and stays in its page, else NULL. */
+static inline uint8_t *hit(struct nst_cpu *cpu, uint64_t linear, unsigned size,
+                           unsigned permission) {
+  const struct tlb_entry *entry =
+      tlb_find(&cpu->tlb, linear, permission | (unsigned)TLB_SUPERVISOR);
+  uint64_t offset = linear & (PAGE_BYTES - 1);
+  return entry && offset + size <= PAGE_BYTES ? entry->host + offset : 0;
+}
+
+/* The field that VMREAD or VMWRITE reaches in root operation, else FIELD_NONE. */
+static inline enum vmcs_field reached(const struct nst_cpu *cpu, uint32_t encoding) {
+  if (cpu->vmx.nonroot || cpu->vmx.current == VMCS_NONE || (encoding & 1)) return FIELD_NONE;
+  enum vmcs_field field = vmcs_field_of(encoding);
+  return field != FIELD_NONE && cpu->vmx.readable[field] ? field : FIELD_NONE;
+}
+
+static inline void clear_status(struct nst_cpu *cpu) {
+  cpu->isa.state.rflags &= ~(uint64_t)(X86_RFLAGS_CF | X86_RFLAGS_PF | X86_RFLAGS_AF |
+                                       X86_RFLAGS_ZF | X86_RFLAGS_SF | X86_RFLAGS_OF);
+}
+
+/* ---- VMX */
+
+/* Executes an instruction with a memory operand of one or two words in the operand slot. */
+static enum nst_vmx_result with_operand(struct nst_cpu *cpu, enum native_insn insn, uint64_t type,
+                                        uint64_t low, uint64_t high, bool wide) {
+  uint64_t slot = gpr(cpu)[X86_RSP] + OPERAND_SLOT;
+  nst_store(cpu, slot, 8, low);
+  if (wide) nst_store(cpu, slot + 8, 8, high);
+  gpr(cpu)[X86_RDX] = slot;
+  gpr(cpu)[X86_RCX] = type;
+  return outcome(cpu, native_execute(cpu, insn));
+}
+
+enum nst_vmx_result nst_vmxon(struct nst_cpu *cpu, uint64_t physical) {
+  return with_operand(cpu, INSN_VMXON, 0, physical, 0, false);
+}
+
+enum nst_vmx_result nst_vmxoff(struct nst_cpu *cpu) {
+  return outcome(cpu, native_execute(cpu, INSN_VMXOFF));
+}
+
+enum nst_vmx_result nst_vmclear(struct nst_cpu *cpu, uint64_t physical) {
+  cpu->counters.vmclear++;
+  return with_operand(cpu, INSN_VMCLEAR, 0, physical, 0, false);
+}
+
+enum nst_vmx_result nst_vmptrld(struct nst_cpu *cpu, uint64_t physical) {
+  cpu->counters.vmptrld++;
+  return with_operand(cpu, INSN_VMPTRLD, 0, physical, 0, false);
+}
+
+enum nst_vmx_result nst_vmptrst(struct nst_cpu *cpu, uint64_t *physical) {
+  enum nst_vmx_result result = with_operand(cpu, INSN_VMPTRST, 0, 0, 0, false);
+  *physical = nst_load(cpu, gpr(cpu)[X86_RSP] + OPERAND_SLOT, 8);
+  return result;
+}
+
+enum nst_vmx_result nst_vmread(struct nst_cpu *cpu, uint32_t field, uint64_t *value) {
+  cpu->counters.vmread++;
+  gpr(cpu)[X86_RCX] = field;
+  enum vmcs_field index = reached(cpu, field);
+  if (index != FIELD_NONE) {
+    *value = gpr(cpu)[X86_RAX] = vmcs_get(&cpu->vmx.vmcs, index);
+    clear_status(cpu);
+    return NST_VMX_SUCCEED;
+  }
+  enum nst_vmx_result result = outcome(cpu, native_execute(cpu, INSN_VMREAD));
+  *value = gpr(cpu)[X86_RAX];
+  return result;
+}
+
+enum nst_vmx_result nst_vmwrite(struct nst_cpu *cpu, uint32_t field, uint64_t value) {
+  cpu->counters.vmwrite++;
+  gpr(cpu)[X86_RCX] = field;
+  gpr(cpu)[X86_RAX] = value;
+  enum vmcs_field index = reached(cpu, field);
+  if (index != FIELD_NONE && cpu->vmx.writable[index]) {
+    vmcs_set(&cpu->vmx.vmcs, index, value & cpu->vmx.mask[index]);
+    vmcs_header(&cpu->vmx.vmcs)->checked &= ~(uint32_t)vmcs_field_groups[index];
+    clear_status(cpu);
+    return NST_VMX_SUCCEED;
+  }
+  return outcome(cpu, native_execute(cpu, INSN_VMWRITE));
+}
+
+enum nst_vmx_result nst_invept(struct nst_cpu *cpu, uint64_t type, uint64_t eptp) {
+  cpu->counters.invalidate++;
+  return with_operand(cpu, INSN_INVEPT, type, eptp, 0, true);
+}
+
+enum nst_vmx_result nst_invvpid(struct nst_cpu *cpu, uint64_t type, uint16_t vpid,
+                                uint64_t linear) {
+  cpu->counters.invalidate++;
+  return with_operand(cpu, INSN_INVVPID, type, vpid, linear, true);
+}
+
+void nst_vmcall(struct nst_cpu *cpu) {
+  expect_done(cpu, native_execute(cpu, INSN_VMCALL), "VMCALL");
+}
+
+/* ---- memory */
+
+uint64_t nst_load(struct nst_cpu *cpu, uint64_t linear, unsigned size) {
+  static const uint8_t insn[] = {
+      [1] = INSN_LOAD8, [2] = INSN_LOAD16, [4] = INSN_LOAD32, [8] = INSN_LOAD64};
+  cpu->counters.memory++;
+  gpr(cpu)[X86_RCX] = linear;
+  const uint8_t *at = size == 8 ? hit(cpu, linear, 8, WALK_READ) : 0;
+  if (at) {
+    memcpy(&gpr(cpu)[X86_RAX], at, 8);
+    return gpr(cpu)[X86_RAX];
+  }
+  expect_done(cpu, native_execute(cpu, (enum native_insn)insn[size]), "a load");
+  return gpr(cpu)[X86_RAX];
+}
+
+void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t value) {
+  static const uint8_t insn[] = {
+      [1] = INSN_STORE8, [2] = INSN_STORE16, [4] = INSN_STORE32, [8] = INSN_STORE64};
+  cpu->counters.memory++;
+  gpr(cpu)[X86_RCX] = linear;
+  gpr(cpu)[X86_RAX] = value;
+  uint8_t *at = size == 8 ? hit(cpu, linear, 8, WALK_WRITE) : 0;
+  if (at) {
+    memcpy(at, &value, 8);
+    return;
+  }
+  expect_done(cpu, native_execute(cpu, (enum native_insn)insn[size]), "a store");
+}
+
+void nst_save_reg(struct nst_cpu *cpu, enum nst_reg reg) {
+  cpu->counters.memory++;
+  uint8_t *at = hit(cpu, gpr(cpu)[X86_RSP] + 8 * (uint64_t)reg, 8, WALK_WRITE);
+  if (at) {
+    memcpy(at, &gpr(cpu)[reg], 8);
+    return;
+  }
+  enum native_insn insn = (enum native_insn)(INSN_SAVE_RAX + (unsigned)reg);
+  expect_done(cpu, native_execute(cpu, insn), "saving a register");
+}
+
+void nst_restore_reg(struct nst_cpu *cpu, enum nst_reg reg) {
+  cpu->counters.memory++;
+  const uint8_t *at = hit(cpu, gpr(cpu)[X86_RSP] + 8 * (uint64_t)reg, 8, WALK_READ);
+  if (at) {
+    memcpy(&gpr(cpu)[reg], at, 8);
+    return;
+  }
+  enum native_insn insn = (enum native_insn)(INSN_RESTORE_RAX + (unsigned)reg);
+  expect_done(cpu, native_execute(cpu, insn), "restoring a register");
+}
+
+/* ---- MSRs, CPUID, ports, control and debug registers */
+
+bool nst_rdmsr(struct nst_cpu *cpu, uint32_t msr, uint64_t *value) {
+  cpu->counters.rdmsr++;
+  gpr(cpu)[X86_RCX] = msr;
+  enum isa_step step = native_execute(cpu, INSN_RDMSR);
+  *value = gpr(cpu)[X86_RDX] << 32 | (gpr(cpu)[X86_RAX] & UINT32_MAX);
+  return step != ISA_FAULT;
+}
+
+bool nst_wrmsr(struct nst_cpu *cpu, uint32_t msr, uint64_t value) {
+  cpu->counters.wrmsr++;
+  gpr(cpu)[X86_RCX] = msr;
+  gpr(cpu)[X86_RAX] = value & UINT32_MAX;
+  gpr(cpu)[X86_RDX] = value >> 32;
+  return native_execute(cpu, INSN_WRMSR) != ISA_FAULT;
+}
+
+void nst_cpuid(struct nst_cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
+  cpu->counters.other++;
+  gpr(cpu)[X86_RAX] = leaf;
+  gpr(cpu)[X86_RCX] = subleaf;
+  native_execute(cpu, INSN_CPUID);
+  out[0] = (uint32_t)gpr(cpu)[X86_RAX];
+  out[1] = (uint32_t)gpr(cpu)[X86_RBX];
+  out[2] = (uint32_t)gpr(cpu)[X86_RCX];
+  out[3] = (uint32_t)gpr(cpu)[X86_RDX];
+}
+
+uint32_t nst_in(struct nst_cpu *cpu, uint16_t port, unsigned size) {
+  static const uint8_t insn[] = {[1] = INSN_IN8, [2] = INSN_IN16, [4] = INSN_IN32};
+  cpu->counters.other++;
+  gpr(cpu)[X86_RDX] = port;
+  gpr(cpu)[X86_RAX] = 0;
+  native_execute(cpu, (enum native_insn)insn[size]);
+  return (uint32_t)gpr(cpu)[X86_RAX];
+}
+
+void nst_out(struct nst_cpu *cpu, uint16_t port, unsigned size, uint32_t value) {
+  static const uint8_t insn[] = {[1] = INSN_OUT8, [2] = INSN_OUT16, [4] = INSN_OUT32};
+  cpu->counters.other++;
+  gpr(cpu)[X86_RDX] = port;
+  gpr(cpu)[X86_RAX] = value;
+  native_execute(cpu, (enum native_insn)insn[size]);
+}
+
+static const uint8_t read_cr[] = {
+    [0] = INSN_READ_CR0, [2] = INSN_READ_CR2, [3] = INSN_READ_CR3, [4] = INSN_READ_CR4};
+static const uint8_t write_cr[] = {
+    [0] = INSN_WRITE_CR0, [2] = INSN_WRITE_CR2, [3] = INSN_WRITE_CR3, [4] = INSN_WRITE_CR4};
+static const uint8_t read_dr[] = {[0] = INSN_READ_DR0, [1] = INSN_READ_DR1, [2] = INSN_READ_DR2,
+                                  [3] = INSN_READ_DR3, [6] = INSN_READ_DR6, [7] = INSN_READ_DR7};
+static const uint8_t write_dr[] = {
+    [0] = INSN_WRITE_DR0, [1] = INSN_WRITE_DR1, [2] = INSN_WRITE_DR2,
+    [3] = INSN_WRITE_DR3, [6] = INSN_WRITE_DR6, [7] = INSN_WRITE_DR7};
+
+uint64_t nst_read_cr(struct nst_cpu *cpu, unsigned cr) {
+  cpu->counters.other++;
+  expect_done(cpu, native_execute(cpu, (enum native_insn)read_cr[cr]), "MOV from CR");
+  return gpr(cpu)[X86_RAX];
+}
+
+void nst_write_cr(struct nst_cpu *cpu, unsigned cr, uint64_t value) {
+  cpu->counters.other++;
+  gpr(cpu)[X86_RAX] = value;
+  expect_done(cpu, native_execute(cpu, (enum native_insn)write_cr[cr]), "MOV to CR");
+}
+
+uint64_t nst_read_dr(struct nst_cpu *cpu, unsigned dr) {
+  cpu->counters.other++;
+  expect_done(cpu, native_execute(cpu, (enum native_insn)read_dr[dr]), "MOV from DR");
+  return gpr(cpu)[X86_RAX];
+}
+
+void nst_write_dr(struct nst_cpu *cpu, unsigned dr, uint64_t value) {
+  cpu->counters.other++;
+  gpr(cpu)[X86_RAX] = value;
+  expect_done(cpu, native_execute(cpu, (enum native_insn)write_dr[dr]), "MOV to DR");
+}
+
+void nst_xsetbv(struct nst_cpu *cpu, uint32_t index, uint64_t value) {
+  cpu->counters.other++;
+  gpr(cpu)[X86_RCX] = index;
+  gpr(cpu)[X86_RAX] = value & UINT32_MAX;
+  gpr(cpu)[X86_RDX] = value >> 32;
+  expect_done(cpu, native_execute(cpu, INSN_XSETBV), "XSETBV");
+}
+
+void nst_hlt(struct nst_cpu *cpu) {
+  cpu->counters.other++;
+  native_execute(cpu, INSN_HLT);
+}
+
+struct nst_fault nst_pending_fault(const struct nst_cpu *cpu) {
+  const struct isa_fault *fault = &cpu->isa.fault;
+  return (struct nst_fault){fault->vector, fault->has_error_code, fault->error_code};
+}
+
+struct nst_counters nst_counters(const struct nst_cpu *cpu) {
+  return cpu->counters;
+}

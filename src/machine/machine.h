@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ * A machine from the inside: where processor, VMCS, page tables and memory are joined. */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "isa/x86/isa.h"
+#include "isa/x86/uop.h"
+#include "nestor.h"
+#include "paging/tlb.h"
+#include "paging/walk.h"
+#include "vmcs/capability.h"
+#include "vmcs/check.h"
+#include "vmcs/intercept.h"
+#include "vmcs/reason.h"
+#include "vmcs/region.h"
+
+enum {
+  PAGE_BITS = 12,
+  PAGE_BYTES = 1 << PAGE_BITS,
+  CPU_LIMIT = 8,
+  NATIVE_PAGES = 16,
+  NATIVE_NESTING = 64
+};
+#define VMCS_NONE UINT64_MAX
+
+/* What a store into a page must also do. */
+enum page_flag {
+  PAGE_CODE = 1,   /* decoded instructions of it are cached */
+  PAGE_VMCS = 2,   /* it is, or was, a VMCS region: stores are looked at */
+  PAGE_NATIVE = 4, /* its entry points call C code */
+  PAGE_ACTIVE = 8  /* that VMCS is active: entry checks must run again after a store */
+};
+
+/* TLB permission bit beside enum walk_permission: usable at CPL 0 to 2 (WALK_USER: at CPL 3). */
+enum { TLB_SUPERVISOR = 16 };
+
+/* The instructions of a native page, each at its own offset. */
+enum native_insn {
+#define NATIVE_INSN(name, offset, ...) INSN_##name,
+#include "src/machine/native.def"
+  INSN_COUNT
+};
+
+struct native_page {
+  uint64_t page; /* host-physical */
+  nst_native_fn handler;
+  void *context;
+};
+
+/* VMX state of a processor that is not in any register file. */
+struct vmx {
+  bool on;
+  bool nonroot;
+  uint64_t vmxon_pointer;
+  uint64_t current;   /* host-physical address of the current VMCS, VMCS_NONE */
+  struct vmcs vmcs;   /* view of the current VMCS */
+  struct vmcs shadow; /* view of the VMCS that the link pointer names; region NULL if none */
+  struct vmcs_bitmaps bitmaps;
+  uint64_t pin, primary, secondary, exit_controls, entry_controls; /* in force, non-root only */
+  bool ept, vpid;
+  /* Per field of this processor: may VMREAD, may VMWRITE, significant bits. */
+  bool readable[FIELD_COUNT], writable[FIELD_COUNT];
+  uint64_t mask[FIELD_COUNT];
+};
+
+struct nst_cpu {
+  struct isa_x86 isa; /* first: callbacks get the cpu as their context */
+  struct vmx vmx;
+  struct tlb tlb;
+  struct nst_machine *machine;
+  unsigned index;
+  uint64_t feature_control, apic_base, misc_enable;
+  uint64_t msr_misc[4];
+  struct nst_counters counters;
+  uint64_t observed_operand; /* for the next exit event */
+  /* Native software. */
+  struct isa_uop native_uop[INSN_COUNT];
+  unsigned nesting;                      /* native handlers open */
+  uint64_t native_base[NATIVE_NESTING];  /* linear address of each open handler's native page */
+  uint64_t native_frame[NATIVE_NESTING]; /* and its host-physical page */
+  uint64_t native_fetched; /* host-physical address of the last fetch that hit a native page */
+  /* Running. */
+  struct nst_stop stop;
+  uint64_t mark;       /* linear address to stop at, 0 = none */
+  uint64_t budget_end; /* isa.instructions at which to stop */
+  volatile sig_atomic_t interrupted;
+  bool driven_control;                /* control came back to the caller's own level */
+  uint64_t driven_gpr[X86_GPR_COUNT]; /* its guest's registers, while it has control */
+};
+
+struct nst_machine {
+  struct vmcs_capability capability;
+  struct vmcs_layout layout;
+  uint8_t *memory;
+  uint64_t memory_size;
+  uint8_t *page_flag; /* one byte per page, enum page_flag */
+  struct native_page native[NATIVE_PAGES];
+  unsigned native_count;
+  struct nst_cpu *cpu[CPU_LIMIT];
+  unsigned cpu_count;
+  struct nst_observer observer[NST_OBSERVERS];
+  unsigned observer_count;
+  void *stack; /* of src/hypervisor: levels and where they live; freed with the machine */
+  void (*stack_free)(void *stack);
+  char error[512];
+};
+
+/* Remembers the sentence and returns the status. */
+enum nst_status machine_fail(struct nst_machine *machine, enum nst_status status,
+                             const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Stops the processor for good with a sentence (kind NST_STOP_ERROR). */
+enum isa_step cpu_die(struct nst_cpu *cpu, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- memory.c: host-physical memory */
+static inline bool memory_has(const struct nst_machine *machine, uint64_t physical, uint64_t size) {
+  return physical < machine->memory_size && machine->memory_size - physical >= size;
+}
+/* Host pointer of the page of a physical address, or NULL outside memory. */
+static inline uint8_t *memory_page(const struct nst_machine *machine, uint64_t physical) {
+  physical &= ~(uint64_t)(PAGE_BYTES - 1);
+  return memory_has(machine, physical, PAGE_BYTES) ? machine->memory + physical : 0;
+}
+bool memory_load64(void *machine, struct host_phys address, uint64_t *value);
+bool memory_store64(void *machine, struct host_phys address, uint64_t value);
+bool memory_read32(void *machine, uint64_t physical, uint32_t *value);
+/* Bytes of this page are about to change, or have changed: drops what was derived from them. */
+void memory_touched(struct nst_machine *machine, uint64_t physical);
+void memory_flag(struct nst_machine *machine, uint64_t physical, enum page_flag flag);
+void memory_unflag(struct nst_machine *machine, uint64_t physical, enum page_flag flag);
+
+/* ---- access.c: linear memory */
+enum isa_step cpu_load(void *cpu, uint64_t linear, unsigned size, uint64_t *value);
+enum isa_step cpu_store(void *cpu, uint64_t linear, unsigned size, uint64_t value);
+enum isa_step cpu_load_for_write(void *cpu, uint64_t linear, unsigned size, uint64_t *value);
+enum isa_step cpu_fetch(void *cpu, uint64_t linear, const uint8_t **bytes, uint64_t *frame);
+/* Host-physical page that code at a linear address would be fetched from; no side effect. */
+bool cpu_code_page(struct nst_cpu *cpu, uint64_t linear, uint64_t *page);
+/* Host-physical address of a linear one under the tables in force; no side effect. */
+bool cpu_probe(struct nst_cpu *cpu, uint64_t linear, unsigned access, uint64_t *physical);
+/* Recomputes the TLB tag after anything it depends on changed. */
+void cpu_retag(struct nst_cpu *cpu);
+enum isa_step cpu_invlpg(void *cpu, uint64_t linear);
+
+/* ---- register.c: control registers and MSRs */
+enum isa_step cpu_read_cr(void *cpu, unsigned cr, uint64_t *value);
+enum isa_step cpu_write_cr(void *cpu, unsigned cr, uint64_t value);
+enum isa_step cpu_read_msr(void *cpu, uint32_t msr, uint64_t *value);
+enum isa_step cpu_write_msr(void *cpu, uint32_t msr, uint64_t value);
+void cpu_cpuid(void *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+uint64_t cpu_tsc(void *cpu);
+
+/* ---- port.c */
+enum isa_step cpu_port_in(void *cpu, uint16_t port, unsigned size, uint32_t *value);
+enum isa_step cpu_port_out(void *cpu, uint16_t port, unsigned size, uint32_t value);
+
+/* ---- intercept.c: does this exit? */
+enum isa_step cpu_intercept(void *cpu, const struct isa_request *request);
+enum isa_step cpu_exception(void *cpu, const struct isa_fault *fault);
+
+/* ---- vmx.c: VMX instructions */
+enum isa_step cpu_vmx(void *cpu, const struct isa_request *request);
+
+/* ---- entry.c, exit.c: the two transitions */
+enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch);
+enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit);
+/* Loads the host-state area; shared by VM exits and failed entries. */
+void cpu_load_host(struct nst_cpu *cpu);
+/* VMCS pointers that the processor keeps for speed while in non-root operation. */
+void cpu_cache_controls(struct nst_cpu *cpu);
+
+/* ---- observe.c */
+void observe_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit, uint64_t rip);
+void observe_entry(struct nst_cpu *cpu, bool launch);
+
+/* ---- native.c: native software and the run loop */
+struct native_page *native_find(struct nst_machine *machine, uint64_t physical);
+/* Executes one instruction of the native page in control; comes back when it has completed. */
+enum isa_step native_execute(struct nst_cpu *cpu, enum native_insn insn);
+/* Runs until stop.kind is set or control is back at `base` + offset of the instruction. */
+void cpu_run(struct nst_cpu *cpu);
+bool native_init(struct nst_cpu *cpu);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ * Native software and the run loop.
+ *
+ * A native page holds real instructions. Its two entry points hand control to a C handler, which
+ * executes the page's instructions one at a time through native_execute. When such an instruction
+ * exits, the handler has simply not come back yet: native_execute runs the lower levels, whose
+ * handlers open and close on top of it, until the instruction has completed. The handler's own last
+ * instruction, VMLAUNCH or VMRESUME, is issued here after it returned, so the C stack is as deep as
+ * the nesting and no deeper. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "src/machine/machine.h"
+
+enum { INSN_BYTES = 6 };
+
+static const struct {
+  uint16_t offset;
+  uint8_t bytes[INSN_BYTES];
+} native_insn[] = {
+#define NATIVE_INSN(name, offset, ...) {offset, {__VA_ARGS__}},
+#include "src/machine/native.def"
+};
+
+bool native_init(struct nst_cpu *cpu) {
+  for (unsigned i = 0; i < INSN_COUNT; i++) {
+    uint8_t bytes[16] = {0};
+    memcpy(bytes, native_insn[i].bytes, INSN_BYTES);
+    if (!isa_decode(&cpu->isa, bytes, sizeof bytes, &cpu->native_uop[i])) return false;
+  }
+  return true;
+}
+
+struct native_page *native_find(struct nst_machine *machine, uint64_t physical) {
+  for (unsigned i = 0; i < machine->native_count; i++)
+    if (machine->native[i].page == (physical & ~UINT64_C(0xfff))) return &machine->native[i];
+  return 0;
+}
+
+enum nst_status nst_native_register(struct nst_machine *machine, uint64_t page,
+                                    nst_native_fn handler, void *context) {
+  uint8_t *bytes = memory_page(machine, page);
+  if (!bytes || (page & 0xfff))
+    return machine_fail(machine, NST_E_RANGE, "native page 0x%llx: expected a 4-KiB page in memory",
+                        (unsigned long long)page);
+  if (machine->native_count == NATIVE_PAGES)
+    return machine_fail(machine, NST_E_RANGE, "at most %d native pages", NATIVE_PAGES);
+  memory_touched(machine, page);
+  for (unsigned i = 0; i < INSN_COUNT; i++)
+    memcpy(bytes + native_insn[i].offset, native_insn[i].bytes, INSN_BYTES);
+  machine->native[machine->native_count++] = (struct native_page){page, handler, context};
+  memory_flag(machine, page, PAGE_NATIVE);
+  return NST_OK;
+}
+
+enum isa_step cpu_die(struct nst_cpu *cpu, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(cpu->machine->error, sizeof cpu->machine->error, format, arguments);
+  va_end(arguments);
+  cpu->stop.kind = NST_STOP_ERROR;
+  return ISA_STOP;
+}
+
+/* ---- the run loop */
+
+/* Issues the last instruction of a handler that returned. */
+static void finish(struct nst_cpu *cpu, uint64_t base, enum nst_native_end end) {
+  if (end == NST_NATIVE_STOP) {
+    if (cpu->stop.kind == NST_STOP_NONE) cpu->stop.kind = NST_STOP_EXIT;
+    return;
+  }
+  enum native_insn insn = end == NST_NATIVE_LAUNCH ? INSN_VMLAUNCH : INSN_VMRESUME;
+  cpu->counters.vmentry++;
+  cpu->isa.state.rip = base + native_insn[insn].offset;
+  enum isa_step step = isa_execute(&cpu->isa, &cpu->native_uop[insn]);
+  if (step == ISA_FAULT)
+    cpu_die(cpu, "native software faulted (vector %u) at its VM entry", cpu->isa.fault.vector);
+}
+
+/* The fetch hit a native page: calls its handler, or reports that an open handler has control. */
+static bool call_native(struct nst_cpu *cpu, uint64_t physical) {
+  struct native_page *page = native_find(cpu->machine, physical);
+  uint64_t rip = cpu->isa.state.rip;
+  uint64_t base = rip & ~UINT64_C(0xfff);
+  enum nst_native_entry entry;
+  switch (rip & 0xfff) {
+    case NST_NATIVE_OFFSET_START:
+      entry = NST_NATIVE_START;
+      break;
+    case NST_NATIVE_OFFSET_EXIT:
+      entry = NST_NATIVE_EXIT;
+      break;
+    case 0x23: /* behind VMLAUNCH and VMRESUME */
+    case 0x33:
+      entry = NST_NATIVE_FAILED;
+      break;
+    default:
+      return false;
+  }
+  if (!page->handler) { /* the caller's own level: nst_run gives control back */
+    cpu->driven_control = true;
+    return true;
+  }
+  if (cpu->nesting == NATIVE_NESTING) {
+    cpu_die(cpu, "native handlers nest deeper than %d", NATIVE_NESTING);
+    return true;
+  }
+  cpu->native_base[cpu->nesting] = base;
+  cpu->native_frame[cpu->nesting] = physical & ~UINT64_C(0xfff);
+  cpu->nesting++;
+  enum nst_native_end end = page->handler(cpu, page->context, entry);
+  cpu->nesting--;
+  if (cpu->stop.kind == NST_STOP_NONE || end == NST_NATIVE_STOP) finish(cpu, base, end);
+  return true;
+}
+
+static void stop_running(struct nst_cpu *cpu, enum nst_stop_kind kind) {
+  if (cpu->stop.kind == NST_STOP_NONE) cpu->stop.kind = kind;
+}
+
+/* A guest without an exit for it halted or shut down. A triple fault in non-root exits. */
+static void halted(struct nst_cpu *cpu) {
+  if (cpu->isa.state.activity == 2 && cpu->vmx.nonroot) {
+    struct vmcs_exit exit = {.reason = EXIT_REASON_TRIPLE_FAULT};
+    cpu->isa.state.activity = 0;
+    cpu_exit(cpu, &exit);
+    return;
+  }
+  stop_running(cpu, cpu->isa.state.activity == 2 ? NST_STOP_SHUTDOWN : NST_STOP_HALT);
+}
+
+/* Up to how many instructions may run before the loop must look up again. */
+static uint64_t slice(struct nst_cpu *cpu) {
+  enum { SLICE = 65536 };
+  uint64_t left = cpu->budget_end - cpu->isa.instructions;
+  if (cpu->isa.instructions >= cpu->budget_end || cpu->interrupted) {
+    stop_running(cpu, NST_STOP_BUDGET);
+    return 0;
+  }
+  if (cpu->mark) return 1;
+  return left < SLICE ? left : SLICE;
+}
+
+/* Runs until somebody stops, or until native code is fetched that is no entry point: then the
+ * open handler on top has control again and *rip is where. */
+static bool run_until_native(struct nst_cpu *cpu) {
+  while (cpu->stop.kind == NST_STOP_NONE && !cpu->driven_control) {
+    if (cpu->mark && cpu->isa.state.rip == cpu->mark) {
+      stop_running(cpu, NST_STOP_MARK);
+      break;
+    }
+    uint64_t count = slice(cpu);
+    if (!count) break;
+    switch (isa_run(&cpu->isa, count)) {
+      case ISA_NEXT:
+      case ISA_EXIT:
+      case ISA_FAULT:
+        break;
+      case ISA_NATIVE:
+        if (!call_native(cpu, cpu->native_fetched)) return true;
+        break;
+      case ISA_HALTED:
+        halted(cpu);
+        break;
+      case ISA_STOP:
+        if (cpu->stop.kind == NST_STOP_NONE) cpu_die(cpu, "%s", cpu->isa.stop);
+        break;
+    }
+  }
+  return false;
+}
+
+void cpu_run(struct nst_cpu *cpu) {
+  if (run_until_native(cpu))
+    cpu_die(cpu, "control reached 0x%llx inside a native page with no handler open there",
+            (unsigned long long)cpu->isa.state.rip);
+}
+
+/* The lower levels run until the handler on top of the stack has control again: at `after` when
+ * the instruction at `at` was completed for it, at `at` when it must be tried again. */
+static bool wait_for_completion(struct nst_cpu *cpu, uint64_t at, uint64_t after) {
+  for (;;) {
+    if (cpu->vmx.nonroot && (cpu->isa.state.rip == after || cpu->isa.state.rip == at)) {
+      uint64_t physical;
+      if (cpu_code_page(cpu, cpu->isa.state.rip, &physical) &&
+          physical == cpu->native_frame[cpu->nesting - 1])
+        return true;
+    }
+    if (!run_until_native(cpu)) return false;
+    if (cpu->isa.state.rip != at && cpu->isa.state.rip != after) {
+      cpu_die(cpu, "native software was resumed out of order at 0x%llx",
+              (unsigned long long)cpu->isa.state.rip);
+      return false;
+    }
+  }
+}
+
+enum isa_step native_execute(struct nst_cpu *cpu, enum native_insn insn) {
+  if (cpu->stop.kind != NST_STOP_NONE) return ISA_STOP;
+  const struct isa_uop *uop = &cpu->native_uop[insn];
+  uint64_t at = cpu->native_base[cpu->nesting - 1] + native_insn[insn].offset;
+  for (;;) {
+    cpu->isa.state.rip = at;
+    enum isa_step step = isa_execute(&cpu->isa, uop);
+    if (step != ISA_EXIT) return step;
+    if (!wait_for_completion(cpu, at, at + uop->length)) return ISA_STOP;
+    if (cpu->isa.state.rip != at) return ISA_NEXT;
+  }
+}
+
+/* ---- the caller's own level */
+
+enum nst_status nst_drive(struct nst_cpu *cpu, uint64_t base) {
+  uint64_t physical;
+  if (cpu->nesting || !cpu_probe(cpu, base, WALK_EXECUTE, &physical) ||
+      !native_find(cpu->machine, physical))
+    return machine_fail(cpu->machine, NST_E_STATE, "0x%llx: no native page that can be driven",
+                        (unsigned long long)base);
+  cpu->native_base[0] = base;
+  cpu->native_frame[0] = physical & ~UINT64_C(0xfff);
+  cpu->nesting = 1;
+  cpu->driven_control = false;
+  return NST_OK;
+}
+
+uint64_t *nst_guest_gpr(struct nst_cpu *cpu) {
+  return cpu->driven_gpr;
+}
+
+/* The handlers of the levels below run until a guest or the driven level has control. */
+static void settle(struct nst_cpu *cpu) {
+  uint64_t physical;
+  while (cpu->stop.kind == NST_STOP_NONE && !cpu->driven_control &&
+         cpu_code_page(cpu, cpu->isa.state.rip, &physical) && native_find(cpu->machine, physical))
+    if (!call_native(cpu, physical)) return;
+}
+
+static enum nst_vmx_result enter_driven(struct nst_cpu *cpu, enum native_insn insn) {
+  uint64_t rsp = cpu->isa.state.gpr[X86_RSP];
+  if (!cpu->nesting || cpu->stop.kind == NST_STOP_ERROR) return NST_VMX_FAULT;
+  cpu->stop.kind = NST_STOP_NONE;
+  memcpy(cpu->isa.state.gpr, cpu->driven_gpr, sizeof cpu->driven_gpr);
+  cpu->isa.state.gpr[X86_RSP] = rsp;
+  cpu->isa.state.rip = cpu->native_base[0] + native_insn[insn].offset;
+  cpu->counters.vmentry++;
+  enum isa_step step = isa_execute(&cpu->isa, &cpu->native_uop[insn]);
+  if (step == ISA_FAULT) return NST_VMX_FAULT;
+  settle(cpu);
+  bool refused = cpu->driven_control && (cpu->isa.state.rip & 0xfff) != NST_NATIVE_OFFSET_EXIT;
+  cpu->driven_control = false;
+  if (!refused) return cpu->stop.kind == NST_STOP_ERROR ? NST_VMX_FAULT : NST_VMX_SUCCEED;
+  return cpu->isa.state.rflags & X86_RFLAGS_CF ? NST_VMX_FAIL_INVALID : NST_VMX_FAIL_VALID;
+}
+
+enum nst_vmx_result nst_vmlaunch(struct nst_cpu *cpu) {
+  return enter_driven(cpu, INSN_VMLAUNCH);
+}
+enum nst_vmx_result nst_vmresume(struct nst_cpu *cpu) {
+  return enter_driven(cpu, INSN_VMRESUME);
+}
