@@ -205,10 +205,10 @@ NST_API enum nst_vmx_result nst_vmresume(struct nst_cpu *cpu);
 
 NST_API uint64_t nst_load(struct nst_cpu *cpu, uint64_t linear, unsigned size); /* 1, 2, 4, 8 */
 NST_API void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t value);
-/* MOV between a general register and its slot [RSP + 8 * reg]: how native software saves and
- * restores its guest's registers. `reg` is below NST_REG_RIP. */
-NST_API void nst_save_reg(struct nst_cpu *cpu, enum nst_reg reg);
-NST_API void nst_restore_reg(struct nst_cpu *cpu, enum nst_reg reg);
+/* MOVs between general registers and their slots [RSP + 8 * reg], one for each register whose bit is
+ * set: how native software saves and restores its guest's registers. */
+NST_API void nst_save_regs(struct nst_cpu *cpu, uint16_t regs);
+NST_API void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs);
 /* False: the instruction faulted (#GP). */
 NST_API bool nst_rdmsr(struct nst_cpu *cpu, uint32_t msr, uint64_t *value);
 NST_API bool nst_wrmsr(struct nst_cpu *cpu, uint32_t msr, uint64_t value);

@@ -14,6 +14,21 @@ static void clear_bit(uint64_t *set, unsigned bit) {
   set[bit / 64] &= ~(UINT64_C(1) << bit % 64);
 }
 
+/* What the engine asks about a field at every access, close together. */
+static const struct {
+  uint16_t encoding;
+  uint8_t present; /* enum vmcs_feature */
+  bool is_durable;
+} trait[FIELD_COUNT] = {
+#define HV_DURABLE(name, kind)                                                            \
+  ((kind) == VMCS_KIND_CONTROL || (kind) == VMCS_KIND_HOST || (name) == GUEST_IA32_PAT || \
+   (name) == GUEST_IA32_EFER || (name) == GUEST_DR7 || (name) == GUEST_IA32_DEBUGCTL)
+#define VMCS_FIELD(name, encoding, width, kind, present, title) \
+  [FIELD_##name] = {encoding, present, HV_DURABLE(name, kind)},
+#include "vmcs/field.def"
+#undef HV_DURABLE
+};
+
 static void count_unlisted(struct hv *hv) {
   if (!hv->profile->on_demand) hv->level->unlisted++;
 }
@@ -21,11 +36,7 @@ static void count_unlisted(struct hv *hv) {
 /* Control and host fields stay as written, and so do the guest's debug controls, PAT and EFER,
  * whose changes always exit; the processor changes the others. */
 static bool is_durable(enum vmcs_field field) {
-  unsigned kind = vmcs_field_info[field].kind;
-  if (field == FIELD_GUEST_IA32_PAT || field == FIELD_GUEST_IA32_EFER || field == FIELD_GUEST_DR7 ||
-      field == FIELD_GUEST_IA32_DEBUGCTL)
-    return true;
-  return kind == VMCS_KIND_CONTROL || kind == VMCS_KIND_HOST;
+  return trait[field].is_durable;
 }
 
 static size_t copy_offset(const struct hv *hv, enum vmcs_field field) {
@@ -33,8 +44,7 @@ static size_t copy_offset(const struct hv *hv, enum vmcs_field field) {
 }
 
 bool hv_field_exists(const struct hv *hv, enum vmcs_field field) {
-  unsigned present = vmcs_field_info[field].present;
-  return present == VMCS_ALWAYS || (hv->features >> present & 1);
+  return hv->features >> trait[field].present & 1; /* bit 0, VMCS_ALWAYS, is set */
 }
 
 static void forget(struct hv_fields *fields) {
@@ -53,15 +63,14 @@ void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
 
 static void read_now(struct hv *hv, enum vmcs_field field) {
   struct hv_fields *fields = &hv->field[hv->region];
-  if (nst_vmread(hv->cpu, vmcs_field_info[field].encoding, &fields->value[field]) !=
-      NST_VMX_SUCCEED)
+  if (nst_vmread(hv->cpu, trait[field].encoding, &fields->value[field]) != NST_VMX_SUCCEED)
     fields->value[field] = 0;
   set_bit(fields->known, field);
 }
 
 static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
   struct hv_fields *fields = &hv->field[hv->region];
-  nst_vmwrite(hv->cpu, vmcs_field_info[field].encoding, value);
+  nst_vmwrite(hv->cpu, trait[field].encoding, value);
   clear_bit(fields->pending, field);
   fields->value[field] = value;
   set_bit(fields->known, field);
@@ -215,12 +224,7 @@ void hv_entry_failed(struct hv *hv) {
 
 static void restore_registers(struct hv *hv) {
   if (hv->profile->saves_all) nst_write_cr(hv->cpu, 2, hv_load(hv, HV_AT(cr2)));
-  if (hv->profile->saves_all)
-    for (unsigned i = NST_REG_RBP; i < NST_REG_RIP; i++) nst_restore_reg(hv->cpu, (enum nst_reg)i);
-  nst_restore_reg(hv->cpu, NST_REG_RBX);
-  nst_restore_reg(hv->cpu, NST_REG_RDX);
-  nst_restore_reg(hv->cpu, NST_REG_RCX);
-  nst_restore_reg(hv->cpu, NST_REG_RAX);
+  nst_restore_regs(hv->cpu, hv->profile->saves_all ? HV_ALL : HV_SCRATCH);
 }
 
 enum nst_native_end hv_enter(struct hv *hv) {

@@ -138,6 +138,9 @@ uint64_t hv_page_alloc(struct hv *hv);
 void hv_page_free(struct hv *hv, uint64_t page);
 bool hv_has(const struct hv *hv, enum vmcs_feature feature);
 
+/* Registers that a native handler's own instructions use, and all but RSP. */
+enum { HV_SCRATCH = 0x000f, HV_ALL = 0xffef };
+
 /* ---- engine.c: routines, the per-exit cache, pending writes */
 void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level);
 void hv_run(struct hv *hv, enum hv_routine routine);

@@ -3,13 +3,8 @@
 #include "src/hypervisor/hv.h"
 
 static void save_registers(struct hv *hv) {
-  nst_save_reg(hv->cpu, NST_REG_RAX);
-  nst_save_reg(hv->cpu, NST_REG_RCX);
-  nst_save_reg(hv->cpu, NST_REG_RDX);
-  nst_save_reg(hv->cpu, NST_REG_RBX);
-  if (!hv->profile->saves_all) return;
-  for (unsigned i = NST_REG_RBP; i < NST_REG_RIP; i++) nst_save_reg(hv->cpu, (enum nst_reg)i);
-  hv_store(hv, HV_AT(cr2), nst_read_cr(hv->cpu, 2));
+  nst_save_regs(hv->cpu, hv->profile->saves_all ? HV_ALL : HV_SCRATCH);
+  if (hv->profile->saves_all) hv_store(hv, HV_AT(cr2), nst_read_cr(hv->cpu, 2));
 }
 
 /* An event whose delivery the exit interrupted is delivered again. */

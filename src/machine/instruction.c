@@ -103,7 +103,9 @@ enum nst_vmx_result nst_vmwrite(struct nst_cpu *cpu, uint32_t field, uint64_t va
   enum vmcs_field index = reached(cpu, field);
   if (index != FIELD_NONE && cpu->vmx.writable[index]) {
     vmcs_set(&cpu->vmx.vmcs, index, value & cpu->vmx.mask[index]);
-    vmcs_header(&cpu->vmx.vmcs)->checked &= ~(uint32_t)vmcs_field_groups[index];
+    struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
+    if (header->checked & vmcs_field_groups[index])
+      header->checked &= ~(uint32_t)vmcs_field_groups[index];
     clear_status(cpu);
     return NST_VMX_SUCCEED;
   }
@@ -155,26 +157,35 @@ void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t val
   expect_done(cpu, native_execute(cpu, (enum native_insn)insn[size]), "a store");
 }
 
-void nst_save_reg(struct nst_cpu *cpu, enum nst_reg reg) {
-  cpu->counters.memory++;
-  uint8_t *at = hit(cpu, gpr(cpu)[X86_RSP] + 8 * (uint64_t)reg, 8, WALK_WRITE);
-  if (at) {
-    memcpy(at, &gpr(cpu)[reg], 8);
-    return;
-  }
-  enum native_insn insn = (enum native_insn)(INSN_SAVE_RAX + (unsigned)reg);
-  expect_done(cpu, native_execute(cpu, insn), "saving a register");
+/* All slots in one page that the TLB holds: one look-up for all of them. */
+static uint8_t *save_area(struct nst_cpu *cpu, unsigned permission) {
+  return hit(cpu, gpr(cpu)[X86_RSP], 8 * X86_GPR_COUNT, permission);
 }
 
-void nst_restore_reg(struct nst_cpu *cpu, enum nst_reg reg) {
-  cpu->counters.memory++;
-  const uint8_t *at = hit(cpu, gpr(cpu)[X86_RSP] + 8 * (uint64_t)reg, 8, WALK_READ);
-  if (at) {
-    memcpy(&gpr(cpu)[reg], at, 8);
-    return;
+void nst_save_regs(struct nst_cpu *cpu, uint16_t regs) {
+  uint8_t *area = save_area(cpu, WALK_WRITE);
+  for (unsigned i = 0; i < X86_GPR_COUNT; i++) {
+    if (!(regs >> i & 1)) continue;
+    cpu->counters.memory++;
+    if (area)
+      memcpy(area + 8 * i, &gpr(cpu)[i], 8);
+    else
+      expect_done(cpu, native_execute(cpu, (enum native_insn)(INSN_SAVE_RAX + i)),
+                  "saving a register");
   }
-  enum native_insn insn = (enum native_insn)(INSN_RESTORE_RAX + (unsigned)reg);
-  expect_done(cpu, native_execute(cpu, insn), "restoring a register");
+}
+
+void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs) {
+  const uint8_t *area = save_area(cpu, WALK_READ);
+  for (unsigned i = 0; i < X86_GPR_COUNT; i++) {
+    if (!(regs >> i & 1)) continue;
+    cpu->counters.memory++;
+    if (area)
+      memcpy(&gpr(cpu)[i], area + 8 * i, 8);
+    else
+      expect_done(cpu, native_execute(cpu, (enum native_insn)(INSN_RESTORE_RAX + i)),
+                  "restoring a register");
+  }
 }
 
 /* ---- MSRs, CPUID, ports, control and debug registers */
