@@ -73,7 +73,17 @@ static void offer_capabilities(struct hv *hv) {
 }
 
 static void enter_vmx(struct hv *hv) {
-  const uint64_t vmxe = 1 << 13;
+  const uint64_t vmxe = 1 << 13, osxsave = 1 << 18, xsave = 1 << 26;
+  uint32_t features[4], components[4];
+  nst_cpuid(hv->cpu, 1, 0, features);
+  if (features[2] & xsave) {
+    nst_cpuid(hv->cpu, 0xd, 0, components);
+    nst_write_cr(hv->cpu, 4, nst_read_cr(hv->cpu, 4) | osxsave);
+    nst_xsetbv(hv->cpu, 0, components[0] & 7);
+    hv_store(hv, HV_AT(host_xcr0), components[0] & 7);
+    hv_store(hv, HV_AT(guest_xcr0), 1);
+    hv->flags |= HV_XCR0_DIFFERS;
+  }
   uint64_t revision = capability(hv, MSR_VMX_BASIC) & 0x7fffffff;
   nst_write_cr(hv->cpu, 4, nst_read_cr(hv->cpu, 4) | vmxe);
   nst_store(hv->cpu, HV_VMXON_REGION, 4, revision);

@@ -222,6 +222,22 @@ void hv_entry_failed(struct hv *hv) {
   if (hv->flags & HV_FIRST_ENTRY) hv->flags &= ~((uint64_t)HV_LAUNCHED << hv->region);
 }
 
+/* XCR0 is in no VMCS: it is switched by XSETBV, if the guest has enabled it and has another value.
+ */
+static void give_xcr0(struct hv *hv) {
+  const uint64_t osxsave = 1 << 18;
+  if (!(hv->flags & HV_XCR0_DIFFERS)) return;
+  if (!(hv_copy(hv, hv->region, FIELD_CR4_READ_SHADOW) & osxsave)) return;
+  nst_xsetbv(hv->cpu, 0, hv_load(hv, HV_AT(guest_xcr0)));
+  hv->flags |= HV_XCR0_LOADED;
+}
+
+void hv_take_xcr0(struct hv *hv) {
+  if (!(hv->flags & HV_XCR0_LOADED)) return;
+  nst_xsetbv(hv->cpu, 0, hv_load(hv, HV_AT(host_xcr0)));
+  hv->flags &= ~(uint64_t)HV_XCR0_LOADED;
+}
+
 static void restore_registers(struct hv *hv) {
   if (hv->profile->saves_all) nst_write_cr(hv->cpu, 2, hv_load(hv, HV_AT(cr2)));
   nst_restore_regs(hv->cpu, hv->profile->saves_all ? HV_ALL : HV_SCRATCH);
@@ -231,6 +247,7 @@ enum nst_native_end hv_enter(struct hv *hv) {
   if (hv->flags & HV_PUSH_DUE && hv->region == HV_REGION_OWN) hv_nested_push(hv);
   hv_run(hv, ROUTINE_ENTER);
   hv_flush(hv);
+  give_xcr0(hv);
   uint64_t launched = (uint64_t)HV_LAUNCHED << hv->region;
   bool resume = hv->flags & launched;
   hv->flags = (hv->flags & ~(uint64_t)HV_FIRST_ENTRY) | launched | (resume ? 0 : HV_FIRST_ENTRY);

@@ -131,6 +131,8 @@ static void handle_xsetbv(struct hv *hv) {
     return;
   }
   hv_store(hv, HV_AT(guest_xcr0), value);
+  hv->flags &= ~(uint64_t)HV_XCR0_DIFFERS;
+  if (value != hv_load(hv, HV_AT(host_xcr0))) hv->flags |= HV_XCR0_DIFFERS;
   hv_skip(hv);
 }
 

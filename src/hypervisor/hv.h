@@ -52,12 +52,14 @@ enum hv_flag {
   HV_IN_NESTED = 1 << 0,    /* the merged region is what runs */
   HV_GUEST_IS_VMX = 1 << 1, /* the guest is offered VMX */
   HV_GUEST_VMXON = 1 << 2,
-  HV_RARE_DIRTY = 1 << 3,   /* the guest hypervisor wrote a rarely copied field */
-  HV_RARE_STALE = 1 << 4,   /* its rare guest state is newer in the merged region */
-  HV_PUSH_DUE = 1 << 5,     /* the shadow VMCS must be filled before it runs */
-  HV_LAUNCHED = 1 << 6,     /* << region, for the first two */
-  HV_EAGER = 1 << 9,        /* back the guest's memory beforehand */
-  HV_FIRST_ENTRY = 1 << 10, /* the last entry was a VMLAUNCH: void if it failed */
+  HV_RARE_DIRTY = 1 << 3,    /* the guest hypervisor wrote a rarely copied field */
+  HV_RARE_STALE = 1 << 4,    /* its rare guest state is newer in the merged region */
+  HV_PUSH_DUE = 1 << 5,      /* the shadow VMCS must be filled before it runs */
+  HV_LAUNCHED = 1 << 6,      /* << region, for the first two */
+  HV_EAGER = 1 << 9,         /* back the guest's memory beforehand */
+  HV_XCR0_DIFFERS = 1 << 11, /* the guest's XCR0 is not this hypervisor's */
+  HV_XCR0_LOADED = 1 << 12,  /* and is in the register */
+  HV_FIRST_ENTRY = 1 << 10,  /* the last entry was a VMLAUNCH: void if it failed */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
@@ -159,6 +161,8 @@ void hv_need_region(struct hv *hv, enum hv_region region);
 /* Writes what is still pending for the current region. */
 void hv_flush(struct hv *hv);
 enum nst_native_end hv_enter(struct hv *hv);
+/* After an exit: its own XCR0 again, where the guest ran with another. */
+void hv_take_xcr0(struct hv *hv);
 /* The last entry of the current region did not happen. */
 void hv_entry_failed(struct hv *hv);
 bool hv_field_exists(const struct hv *hv, enum vmcs_field field);

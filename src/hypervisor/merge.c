@@ -10,6 +10,16 @@ const uint8_t hv_field_group[FIELD_COUNT] = {
 #include "src/hypervisor/group.def"
 };
 
+/* The same as a list, for those who go through a group. */
+static const struct {
+  uint16_t field;
+  uint8_t groups;
+} group_row[] = {
+#define HV_GROUP(field, groups) {FIELD_##field, (groups)},
+#include "src/hypervisor/group.def"
+};
+enum { GROUP_ROWS = sizeof group_row / sizeof group_row[0] };
+
 static void set(struct hv *hv, enum vmcs_field field, uint64_t value) {
   hv_set_in(hv, HV_REGION_MERGED, field, value);
 }
@@ -104,8 +114,8 @@ static void merge_rare(struct hv *hv) {
                                     FIELD_GUEST_SS_AR_BYTES,
                                     FIELD_PAGE_FAULT_ERROR_CODE_MASK,
                                     FIELD_PAGE_FAULT_ERROR_CODE_MATCH};
-  for (unsigned i = 0; i < FIELD_COUNT; i++)
-    if (hv_field_group[i] & HV_RARE) pass(hv, (enum vmcs_field)i);
+  for (unsigned i = 0; i < GROUP_ROWS; i++)
+    if (group_row[i].groups & HV_RARE) pass(hv, (enum vmcs_field)group_row[i].field);
   for (unsigned i = 0; i < sizeof passed / sizeof passed[0]; i++)
     pass(hv, (enum vmcs_field)passed[i]);
   set(hv, FIELD_VIRTUAL_PROCESSOR_ID, MERGED_VPID);
@@ -170,8 +180,10 @@ void hv_nested_enter(struct hv *hv) {
 
 /* ---- the shadow VMCS */
 
-static bool exists_and(const struct hv *hv, unsigned field, unsigned groups) {
-  return (hv_field_group[field] & groups) && hv_field_exists(hv, (enum vmcs_field)field);
+/* The field of a row that is in one of the groups and exists here, else FIELD_NONE. */
+static enum vmcs_field member(const struct hv *hv, unsigned row, unsigned groups) {
+  enum vmcs_field field = (enum vmcs_field)group_row[row].field;
+  return (group_row[row].groups & groups) && hv_field_exists(hv, field) ? field : FIELD_NONE;
 }
 
 static void leave_shadow(struct hv *hv) {
@@ -183,9 +195,10 @@ static void leave_shadow(struct hv *hv) {
 void hv_nested_push(struct hv *hv) {
   hv->flags &= ~(uint64_t)HV_PUSH_DUE;
   if (hv_load(hv, HV_AT(current)) == HV_NO_VMCS) return;
-  for (unsigned i = 0; i < FIELD_COUNT; i++)
-    if (exists_and(hv, i, HV_SHADOW_RW | HV_SHADOW_RO))
-      hv_set_in(hv, HV_REGION_SHADOW, (enum vmcs_field)i, hv_vmcs12(hv, (enum vmcs_field)i));
+  for (unsigned i = 0; i < GROUP_ROWS; i++) {
+    enum vmcs_field field = member(hv, i, HV_SHADOW_RW | HV_SHADOW_RO);
+    if (field != FIELD_NONE) hv_set_in(hv, HV_REGION_SHADOW, field, hv_vmcs12(hv, field));
+  }
   hv_run(hv, ROUTINE_SHADOW_PUSH);
   if (!hv_is_pending(hv, HV_REGION_SHADOW)) return;
   hv_need_region(hv, HV_REGION_SHADOW);
@@ -196,14 +209,14 @@ void hv_nested_push(struct hv *hv) {
 void hv_nested_pull(struct hv *hv) {
   if (!hv_has(hv, VMCS_HAS_SHADOW_VMCS) || (hv->flags & HV_PUSH_DUE)) return;
   hv_run(hv, ROUTINE_SHADOW_PULL);
-  for (unsigned i = 0; i < FIELD_COUNT; i++) {
-    if (!exists_and(hv, i, HV_SHADOW_RW)) continue;
-    enum vmcs_field field = (enum vmcs_field)i;
+  for (unsigned i = 0; i < GROUP_ROWS; i++) {
+    enum vmcs_field field = member(hv, i, HV_SHADOW_RW);
+    if (field == FIELD_NONE) continue;
     if (!hv_knows(hv, HV_REGION_SHADOW, field)) {
       hv_need_region(hv, HV_REGION_SHADOW);
       hv_get(hv, field);
     }
-    hv_set_vmcs12(hv, field, hv->field[HV_REGION_SHADOW].value[i]);
+    hv_set_vmcs12(hv, field, hv->field[HV_REGION_SHADOW].value[field]);
   }
   leave_shadow(hv);
 }
@@ -213,14 +226,14 @@ void hv_nested_pull(struct hv *hv) {
 void hv_rare_fetch(struct hv *hv) {
   if (!(hv->flags & HV_RARE_STALE)) return;
   hv_run(hv, ROUTINE_RARE_FETCH);
-  for (unsigned i = 0; i < FIELD_COUNT; i++) {
-    if (!exists_and(hv, i, HV_RARE)) continue;
-    enum vmcs_field field = (enum vmcs_field)i;
+  for (unsigned i = 0; i < GROUP_ROWS; i++) {
+    enum vmcs_field field = member(hv, i, HV_RARE);
+    if (field == FIELD_NONE) continue;
     if (!hv_knows(hv, HV_REGION_MERGED, field)) {
       hv_need_region(hv, HV_REGION_MERGED);
       hv_get(hv, field);
     }
-    hv_set_vmcs12(hv, field, hv->field[HV_REGION_MERGED].value[i]);
+    hv_set_vmcs12(hv, field, hv->field[HV_REGION_MERGED].value[field]);
   }
   hv_need_region(hv, HV_REGION_OWN);
   hv->flags &= ~(uint64_t)HV_RARE_STALE;

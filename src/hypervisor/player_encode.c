@@ -159,7 +159,8 @@ bool player_encode(const struct player *player, const struct trace_event *event,
       set_pair(event->b, step);
       return plain(ZYDIS_MNEMONIC_WRMSR, step);
     case TRACE_XSETBV:
-      set_pair(event->flags & TRACE_HAS_B ? event->b : 1, step);
+      /* Not told: what the host has, x87, SSE and AVX, as an operating system enables it. */
+      set_pair(event->flags & TRACE_HAS_B ? event->b : 7, step);
       return plain(ZYDIS_MNEMONIC_XSETBV, step);
     case TRACE_VMCALL:
       step->rax = event->a;
