@@ -47,5 +47,5 @@ install(TARGETS nestor_shared LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES "${static_library}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/nestor.pc"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
-install(FILES src/nestor.h "${generated}/nst_encodings.h"
+install(FILES src/nestor.h src/nestor_cunit.h "${generated}/nst_encodings.h"
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")

@@ -18,7 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "nst_encodings.h" /* NST_FIELD_*, NST_EXIT_*, NST_VMXERR_*: generated from the .def lists */
+/* NST_FIELD_*, NST_EXIT_*, NST_VMXERR_*: generated from the .def lists. */
+#include "nst_encodings.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -205,8 +206,8 @@ NST_API enum nst_vmx_result nst_vmresume(struct nst_cpu *cpu);
 
 NST_API uint64_t nst_load(struct nst_cpu *cpu, uint64_t linear, unsigned size); /* 1, 2, 4, 8 */
 NST_API void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t value);
-/* MOVs between general registers and their slots [RSP + 8 * reg], one for each register whose bit is
- * set: how native software saves and restores its guest's registers. */
+/* MOVs between general registers and their slots [RSP + 8 * reg], one for each register whose bit
+ * is set: how native software saves and restores its guest's registers. */
 NST_API void nst_save_regs(struct nst_cpu *cpu, uint16_t regs);
 NST_API void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs);
 /* False: the instruction faulted (#GP). */

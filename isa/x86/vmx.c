@@ -52,7 +52,7 @@ static void fill_port(const struct isa_x86 *isa, const struct isa_uop *uop,
 
 static enum isa_step fill_control(struct isa_x86 *isa, const struct isa_uop *uop,
                                   struct isa_request *request) {
-  uint64_t source;
+  uint64_t source = 0;
   request->cr_access = (enum isa_cr_access)uop->argument;
   if (uop->argument == ISA_CR_LMSW) {
     request->memory_form = has_memory(uop);

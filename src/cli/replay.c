@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT
+ * nestor replay SCENARIO|TRACE: play a recorded guest on a stack of hypervisors and report. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/cli.h"
+#include "src/scenario/names.h"
+
+enum replay_key {
+  KEY_DEPTH = 256,
+  KEY_SHADOWING,
+  KEY_PROCESSOR,
+  KEY_HYPERVISOR,
+  KEY_CLAIMS,
+  KEY_COMPARE,
+  KEY_LOSS,
+  KEY_TREE,
+  KEY_STEPS,
+  KEY_FORMAT,
+  KEY_SALVAGE
+};
+
+static const struct cli_option options[] = {
+    {"depth", "LIST", "level of the innermost guest, 1 to 6: 2, 1..3 or 1,2,4", KEY_DEPTH},
+    {"shadowing", "WHICH", "VMCS shadowing: on, off or both", KEY_SHADOWING},
+    {"processor", "NAME",
+     "nehalem, haswell, broadwell-pml, skylake-x, minimal or everything;\n"
+     "claims about figures are left out if it is not the scenario's own",
+     KEY_PROCESSOR},
+    {"hypervisor", "NAME", "kvm-6.1 or minimal, at every level; same for claims", KEY_HYPERVISOR},
+    {"claims", NULL, "show every claim and whether it holds", KEY_CLAIMS},
+    {"compare", NULL, "show every checked figure beside the recorded one", KEY_COMPARE},
+    {"loss", NULL, "show what of the trace became no operation", KEY_LOSS},
+    {"tree", "N", "show the exit trees of the first N kinds of operation", KEY_TREE},
+    {"steps", "OPERATION", "tell one such operation step by step: --steps cpuid", KEY_STEPS},
+    {"format", "FORMAT", "text, csv or json", KEY_FORMAT},
+    {"salvage", NULL, "replay what a damaged trace still holds", KEY_SALVAGE},
+    {NULL, NULL, NULL, 0}};
+
+struct request {
+  const char *depth, *shadowing, *processor, *hypervisor;
+  const char *format;
+  bool salvage;
+  struct report_options report;
+};
+
+static int take_tree(const struct cli *cli, struct request *request, const char *value) {
+  char *end;
+  unsigned long number = strtoul(value, &end, 10);
+  bool good =
+      value[0] >= '0' && value[0] <= '9' && *end == '\0' && number >= 1 && number <= 1000000000;
+  if (!good) {
+    return cli_fail(cli, "--tree %s: expected a number from 1 to 1000000000", value);
+  }
+  request->report.tree = (unsigned)number;
+  return CLI_GO_ON;
+}
+
+static int take_format(const struct cli *cli, struct request *request, const char *value) {
+  static const char *const formats[] = {"text", "csv", "json", NULL};
+  for (size_t i = 0; formats[i] != NULL; i++) {
+    if (strcmp(formats[i], value) == 0) {
+      request->format = formats[i];
+      return CLI_GO_ON;
+    }
+  }
+  return cli_fail(cli, "--format %s: expected text, csv or json", value);
+}
+
+static int take(const struct cli *cli, void *data, int key, const char *value) {
+  struct request *request = data;
+  switch ((enum replay_key)key) {
+    case KEY_DEPTH:
+      request->depth = value;
+      break;
+    case KEY_SHADOWING:
+      request->shadowing = value;
+      break;
+    case KEY_PROCESSOR:
+      request->processor = value;
+      break;
+    case KEY_HYPERVISOR:
+      request->hypervisor = value;
+      break;
+    case KEY_CLAIMS:
+      request->report.claims = true;
+      break;
+    case KEY_COMPARE:
+      request->report.compare = true;
+      break;
+    case KEY_LOSS:
+      request->report.loss = true;
+      break;
+    case KEY_TREE:
+      return take_tree(cli, request, value);
+    case KEY_STEPS:
+      request->report.steps = value;
+      break;
+    case KEY_FORMAT:
+      return take_format(cli, request, value);
+    case KEY_SALVAGE:
+      request->salvage = true;
+      break;
+  }
+  return CLI_GO_ON;
+}
+
+/* ---- The scenario --------------------------------------------------------------------------- */
+
+static int load(const struct cli *cli, const char *path, struct scenario **scenario) {
+  char error[SCENARIO_ERROR_SIZE];
+  int status = cli_check_file(cli, path, "a scenario (.xml) or a trace");
+  if (status != CLI_GO_ON) return status;
+  bool xml = cli_is_scenario(path);
+  status = xml ? scenario_load(scenario, path, error, sizeof error)
+               : scenario_for_trace(scenario, path, error, sizeof error);
+  return status == 0 ? CLI_GO_ON : cli_fail_at(cli, status, error);
+}
+
+static int set_axis(const struct cli *cli, struct scenario *scenario, const char *option,
+                    enum scenario_axis_name axis, const char *values) {
+  char error[SCENARIO_ERROR_SIZE];
+  if (values == NULL) return CLI_GO_ON;
+  if (scenario_set_axis(scenario, axis, values, error, sizeof error) == 0) return CLI_GO_ON;
+  return cli_fail(cli, "--%s %s: %s", option, values, error);
+}
+
+/* Says how many claims were about something else. */
+static int set_name(const struct cli *cli, struct scenario *scenario, const char *option,
+                    const char *name) {
+  char error[SCENARIO_ERROR_SIZE];
+  if (name == NULL) return CLI_GO_ON;
+  unsigned before = scenario->claim_count;
+  bool processor = strcmp(option, "processor") == 0;
+  int status = processor ? scenario_set_processor(scenario, name, error, sizeof error)
+                         : scenario_set_hypervisor(scenario, name, error, sizeof error);
+  if (status != 0) {
+    const char *near =
+        suggest_word(name, scenario_words(processor ? LIST_PROCESSOR : LIST_HYPERVISOR));
+    if (near == NULL) return cli_fail(cli, "--%s %s: %s", option, name, error);
+    return cli_fail(cli, "--%s %s: %s; did you mean %s?", option, name, error, near);
+  }
+  if (scenario->claim_count < before) {
+    fprintf(cli->err, "nestor: %u claims are left out: they state figures of another %s\n",
+            before - scenario->claim_count, option);
+  }
+  return CLI_GO_ON;
+}
+
+static int change(const struct cli *cli, struct scenario *scenario, const struct request *request) {
+  int status = set_axis(cli, scenario, "depth", SCENARIO_AXIS_DEPTH, request->depth);
+  if (status == CLI_GO_ON) {
+    status = set_axis(cli, scenario, "shadowing", SCENARIO_AXIS_VMCS_SHADOWING, request->shadowing);
+  }
+  if (status == CLI_GO_ON) status = set_name(cli, scenario, "processor", request->processor);
+  if (status == CLI_GO_ON) status = set_name(cli, scenario, "hypervisor", request->hypervisor);
+  return status;
+}
+
+/* ---- Replay and report ---------------------------------------------------------------------- */
+
+static int report(const struct cli *cli, const struct replay *replay,
+                  const struct request *request) {
+  if (strcmp(request->format, "csv") == 0) {
+    return cli->engine->report_csv(cli->out, replay, &request->report);
+  }
+  if (strcmp(request->format, "json") == 0) {
+    return cli->engine->report_json(cli->out, replay, &request->report);
+  }
+  return cli->engine->report_text(cli->out, replay, &request->report);
+}
+
+/* An interrupted replay reports what it has and still says that it was interrupted. */
+static int replay_and_report(const struct cli *cli, const struct scenario *scenario,
+                             const struct request *request) {
+  char error[SCENARIO_ERROR_SIZE] = "";
+  struct replay *replay = NULL;
+  const struct replay_options replay_options = {
+      .salvage = request->salvage, .progress = cli->progress, .interrupted = cli->interrupted};
+  int status = cli->engine->replay_run(&replay, scenario, &replay_options, error, sizeof error);
+  if (status == CLI_FINE || (status == CLI_INTERRUPTED && replay != NULL)) {
+    int verdict = report(cli, replay, request);
+    if (status == CLI_FINE) status = verdict;
+  }
+  if (error[0] != '\0') cli_fail_at(cli, status, error);
+  if (status == CLI_INTERRUPTED && error[0] == '\0') cli_fail(cli, "interrupted");
+  cli->engine->replay_free(replay);
+  return status;
+}
+
+static int run_replay(const struct cli *cli, int argc, char **argv) {
+  struct request request = {.format = "text", .report = {.columns = cli->columns}};
+  struct scenario *scenario = NULL;
+  char error[SCENARIO_ERROR_SIZE];
+  int first, status = cli_parse(cli, &cli_replay_command, argc, argv, take, &request, &first);
+  if (status != CLI_GO_ON) return status;
+  if (argc - first != 1) {
+    return cli_fail(cli,
+                    "replay expects one scenario (.xml) or trace, %d given; see nestor help "
+                    "replay",
+                    argc - first);
+  }
+  status = load(cli, argv[first], &scenario);
+  if (status == CLI_GO_ON) status = change(cli, scenario, &request);
+  if (status == CLI_GO_ON && scenario_check_trace(scenario, error, sizeof error) != 0) {
+    status = cli_fail_at(cli, CLI_USAGE, error);
+  }
+  if (status == CLI_GO_ON) status = replay_and_report(cli, scenario, &request);
+  scenario_free(scenario);
+  return status;
+}
+
+const struct cli_command cli_replay_command = {
+    "replay", "SCENARIO|TRACE", "play a recorded guest on a stack of hypervisors, count its exits",
+    options, run_replay};

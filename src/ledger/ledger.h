@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ * The causal ledger: an observer that hangs every exit under the exit that was open when it came,
+ * and counts them per kind of guest operation. It changes nothing and allocates nothing per exit
+ * in steady state. */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/nestor.h"
+
+enum { EXIT_REASONS = 128, LEDGER_LEVELS = 8 };
+enum {
+  LEDGER_LABELS = 128,        /* kinds of operation, with LEDGER_OUTSIDE and LEDGER_OTHERS */
+  LEDGER_LABEL_SIZE = 48,     /* bytes of a label with its end; longer ones are cut */
+  LEDGER_HISTOGRAM = 1 << 20, /* operations by exits; the last row counts all with more */
+  LEDGER_ROUND = 255, /* reflected exits by what they cost; the last row counts all with more */
+  LEDGER_TREE_NODES = 4096, /* of one operation; counting goes on beyond */
+  LEDGER_CAUSES = 1 << 16   /* distinct causes; more are counted without their detail */
+};
+/* Labels that are always there: exits outside any operation, and of labels beyond the limit. */
+enum { LEDGER_OUTSIDE = 0, LEDGER_OTHERS = 1, LEDGER_FIRST = 2 };
+
+struct ledger;
+
+/* ---- Counting ------------------------------------------------------------------------------ */
+
+/* Attaches to the machine, whose innermost guest is at level `depth` (1 to LEDGER_LEVELS - 1).
+ * Attached after the stack was booted, it takes the innermost guest for the one that runs. NULL: no
+ * memory, or too many observers. The caller frees it, before the machine goes. */
+struct ledger *ledger_create(struct nst_machine *machine, unsigned depth);
+/* Detaches and frees; NULL is fine. */
+void ledger_free(struct ledger *ledger);
+/* Detaches; the counts stay. For a ledger that outlives its machine. */
+void ledger_detach(struct ledger *ledger);
+
+/* The number of a label, the same for the same text; LEDGER_OTHERS when there are too many. */
+unsigned ledger_label(struct ledger *ledger, const char *text);
+/* From here to ledger_end, all exits on processor 0 belong to one operation of the guest. */
+void ledger_begin(struct ledger *ledger, unsigned label);
+void ledger_end(struct ledger *ledger);
+/* Ends it without counting it as one, for operations that were cut off. Its exits so far stay
+ * counted as exits of the label, in no histogram. */
+void ledger_abandon(struct ledger *ledger);
+
+/* ---- What was counted ---------------------------------------------------------------------- */
+
+unsigned ledger_depth(const struct ledger *ledger);
+
+/* The operations of one label, or of all. "Guest" is the innermost one, at level `depth`. An exit
+ * is reflected if software of level 1 or deeper ran before its guest did again, otherwise L0 kept
+ * it. */
+struct ledger_row {
+  const char *label; /* valid as long as the ledger */
+  uint64_t operations;
+  uint64_t exits;                    /* to L0, all levels */
+  unsigned typical;                  /* exits of most operations; the smallest of equals */
+  uint64_t typical_operations;       /* that had exactly so many */
+  double mean;                       /* exits per operation; 0 without operations */
+  uint64_t by_level[LEDGER_LEVELS];  /* exits, by the level of the guest that exited */
+  uint64_t reflected[LEDGER_LEVELS]; /* of those, reflected */
+  uint64_t kept_subtree; /* exits that kept exits of the guest cost in all, themselves included */
+  /* A round: an exit of the guest that was reflected, and all exits until the guest ran again. */
+  uint64_t rounds;
+  unsigned round_typical;
+  struct nst_counters executed;   /* instructions of native software that did not exit */
+  double cycles_low, cycles_high; /* estimated, per operation; 0 without operations */
+};
+
+/* The number of a label, LEDGER_LABELS if there is none of that text. */
+unsigned ledger_find(const struct ledger *ledger, const char *text);
+/* One past the highest label number; labels are in order of first use. */
+unsigned ledger_label_count(const struct ledger *ledger);
+/* False: no such label. */
+bool ledger_row(const struct ledger *ledger, unsigned label, struct ledger_row *row);
+/* All operations; exits outside any operation are not in it. */
+void ledger_total(const struct ledger *ledger, struct ledger_row *row);
+/* Operations of the label that took so many exits. */
+uint64_t ledger_histogram(const struct ledger *ledger, unsigned label, unsigned exits);
+
+/* Exits of guests at `level` by basic exit reason, over everything, the outside included. */
+struct ledger_reason {
+  uint64_t exits, reflected;
+};
+void ledger_reasons(const struct ledger *ledger, unsigned level,
+                    struct ledger_reason reasons[EXIT_REASONS]);
+
+/* A cause of exits: who, why, about what. Detail: the MSR, field encoding or port; for CR_ACCESS
+ * the register | access type << 4 (SDM 3C "Exit Qualification for Control-Register Accesses");
+ * otherwise 0. */
+struct ledger_cause {
+  unsigned label;
+  uint8_t level; /* of the guest that exited */
+  bool folded;   /* detail lost: too many causes */
+  uint32_t reason;
+  uint64_t detail;
+  uint64_t exits, reflected;
+};
+/* In order of first occurrence. */
+size_t ledger_cause_count(const struct ledger *ledger);
+const struct ledger_cause *ledger_cause(const struct ledger *ledger, size_t index);
+
+/* One exit in the tree of an operation. */
+struct ledger_node {
+  int16_t parent; /* index of the exit that was open; -1: none of this operation */
+  uint8_t level;  /* of the guest that exited */
+  uint8_t
+      handler; /* highest level of software that ran before the guest did again; 0: L0 kept it */
+  uint8_t entered; /* level of the guest that L0 entered next */
+  uint8_t subject; /* VMX instructions: level of the guest whose VMCS the exiting software holds as
+                    * current (VMCS12: 2 at level 1); 0: none or not known */
+  uint32_t reason; /* basic exit reason, bit 31: failed entry */
+  uint64_t detail; /* as in struct ledger_cause */
+};
+struct ledger_tree {
+  const struct ledger_node *nodes; /* in the order they came; valid until the next operation */
+  size_t count;
+  uint64_t exits; /* of the operation; more than count if the tree was cut */
+};
+/* The first operation that took the typical number of exits. False: there is none. */
+bool ledger_tree(const struct ledger *ledger, unsigned label, struct ledger_tree *tree);
+
+/* ---- Estimated cost: drives nothing -------------------------------------------------------- */
+
+struct ledger_cost {
+  const char *name;
+  const char *unit;
+  unsigned low, high; /* cycles */
+  const char *mark;   /* SEEN, DERIVED, RECALLED */
+  const char *source;
+};
+size_t ledger_cost_count(void);
+const struct ledger_cost *ledger_cost(size_t index);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ * The scenario's claims, each held against what was counted. A claim that nothing was counted for
+ * does not hold. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "src/report/part.h"
+
+/* Ends the claim's evaluation with a sentence. */
+static void __attribute__((format(printf, 3, 4)))
+decide(struct claim_result *result, bool holds, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(result->text, sizeof result->text, format, arguments);
+  va_end(arguments);
+  result->holds = holds;
+}
+
+/* The next variant from *index on that the claim speaks of and that was replayed to its end; NULL
+ * if there is none. */
+static const struct replay_variant *next_covered(const struct replay *replay,
+                                                 const struct scenario_claim *claim,
+                                                 unsigned *index) {
+  while (*index < replay->variant_count) {
+    const struct replay_variant *variant = &replay->variant[(*index)++];
+    if (variant->complete && variant->ledger && scenario_claim_covers(claim, &variant->variant))
+      return variant;
+  }
+  return NULL;
+}
+
+/* False if a variant that the claim speaks of was not replayed to its end. */
+static bool is_complete(const struct replay *replay, const struct scenario_claim *claim) {
+  unsigned covered = 0;
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    const struct replay_variant *variant = &replay->variant[i];
+    if (!scenario_claim_covers(claim, &variant->variant)) continue;
+    if (!variant->complete || !variant->ledger) return false;
+    covered++;
+  }
+  return covered > 0;
+}
+
+static const struct replay_variant *flat_variant(const struct replay *replay) {
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    const struct replay_variant *variant = &replay->variant[i];
+    if (variant->variant.depth == 1 && variant->ledger && variant->complete) return variant;
+  }
+  return NULL;
+}
+
+/* ---- Exits per operation ------------------------------------------------------------------- */
+
+/* False with a decision if one operation differs in this variant. */
+static bool check_exits(const struct replay_variant *variant, const struct scenario_claim *claim,
+                        const char *label, struct claim_result *result) {
+  struct ledger_row row;
+  char name[64];
+  name_variant(&variant->variant, name, sizeof name);
+  if (!rows_find(variant, label, &row)) {
+    decide(result, false, "%s: the trace has no such operation", label);
+    return false;
+  }
+  bool is_equal = row.typical == claim->figure;
+  decide(result, is_equal,
+         "%s, %s: %" PRIu64 " exit%s claimed%s%s, %u counted (%" PRIu64 " of %" PRIu64
+         " operations)",
+         label, name, claim->figure, REPORT_PLURAL(claim->figure), claim->source[0] ? " from " : "",
+         claim->source, row.typical, row.typical_operations, row.operations);
+  return is_equal;
+}
+
+static void evaluate_exits(const struct replay *replay, const struct scenario_claim *claim,
+                           struct claim_result *result) {
+  const char *all[LEDGER_LABELS];
+  const char *one[] = {claim->operation};
+  bool is_all = strcmp(claim->operation, "*") == 0;
+  unsigned count = is_all ? rows_labels(replay, all) : 1;
+  const char *const *labels = is_all ? all : one;
+  const struct replay_variant *variant;
+  unsigned index = 0, checked = 0;
+  while ((variant = next_covered(replay, claim, &index))) {
+    for (unsigned i = 0; i < count; i++, checked++) {
+      if (!check_exits(variant, claim, labels[i], result)) return;
+    }
+  }
+  if (checked == 0) decide(result, false, "%s: nothing to count", claim->operation);
+  if (checked > 1)
+    decide(result, true, "%s: %" PRIu64 " exit%s in all of %u cells", claim->operation,
+           claim->figure, REPORT_PLURAL(claim->figure), checked);
+}
+
+/* ---- The others ---------------------------------------------------------------------------- */
+
+static void evaluate_unlisted(const struct replay *replay, const struct scenario_claim *claim,
+                              struct claim_result *result) {
+  const struct replay_variant *variant;
+  unsigned index = 0, checked = 0;
+  char name[64] = "";
+  while ((variant = next_covered(replay, claim, &index))) {
+    name_variant(&variant->variant, name, sizeof name);
+    decide(result, variant->unlisted == claim->figure,
+           "unlisted VMCS accesses, %s: %" PRIu64 " claimed, %" PRIu64 " counted", name,
+           claim->figure, variant->unlisted);
+    checked++;
+    if (!result->holds) return;
+  }
+  if (checked > 1)
+    decide(result, true, "unlisted VMCS accesses: %" PRIu64 " in all of %u variants", claim->figure,
+           checked);
+}
+
+/* Exits that come when the host likes, not when the guest does something. */
+static bool is_host_caused(unsigned reason) {
+  static const unsigned reasons[] = {NST_EXIT_EXTERNAL_INTERRUPT, NST_EXIT_INIT_SIGNAL,
+                                     NST_EXIT_SIPI_SIGNAL,        NST_EXIT_IO_SMI,
+                                     NST_EXIT_OTHER_SMI,          NST_EXIT_INTERRUPT_WINDOW,
+                                     NST_EXIT_NMI_WINDOW,         NST_EXIT_PML_FULL,
+                                     NST_EXIT_PREEMPTION_TIMER};
+  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+    if (reasons[i] == reason) return true;
+  }
+  return false;
+}
+
+/* The guest's exits as its own hypervisor saw them, beside those at depth 1. */
+static bool check_reflected(const struct replay_variant *flat, const struct replay_variant *deep,
+                            uint64_t *exits, struct claim_result *result) {
+  char name[64];
+  name_variant(&deep->variant, name, sizeof name);
+  *exits = 0;
+  for (unsigned reason = 0; reason < EXIT_REASONS; reason++) {
+    if (is_host_caused(reason)) continue;
+    *exits += deep->guest_exits[reason];
+    if (deep->guest_exits[reason] == flat->guest_exits[reason]) continue;
+    decide(result, false,
+           "reflected exits equal those at depth 1: %s, %s: %" PRIu64 " at depth 1, %" PRIu64
+           " reflected",
+           name, nst_exit_name(reason), flat->guest_exits[reason], deep->guest_exits[reason]);
+    return false;
+  }
+  return true;
+}
+
+static void evaluate_reflected(const struct replay *replay, const struct scenario_claim *claim,
+                               struct claim_result *result) {
+  const struct replay_variant *flat = flat_variant(replay), *variant;
+  unsigned index = 0, checked = 0;
+  uint64_t exits = 0;
+  if (!flat) {
+    decide(result, false, "reflected exits equal those at depth 1: depth 1 was not replayed");
+    return;
+  }
+  while ((variant = next_covered(replay, claim, &index))) {
+    if (variant->variant.depth == 1) continue;
+    if (!check_reflected(flat, variant, &exits, result)) return;
+    checked++;
+  }
+  decide(result, checked > 0 && exits > 0,
+         "reflected exits equal those at depth 1, reason by reason: %" PRIu64
+         " in each of %u variants",
+         exits, checked);
+}
+
+static void evaluate_kept(const struct replay *replay, const struct scenario_claim *claim,
+                          struct claim_result *result) {
+  const struct replay_variant *variant;
+  unsigned index = 0;
+  uint64_t nested = 0;
+  char name[64];
+  while ((variant = next_covered(replay, claim, &index))) {
+    struct ledger_row row;
+    ledger_total(variant->ledger, &row);
+    unsigned depth = variant->variant.depth;
+    uint64_t kept = row.by_level[depth] - row.reflected[depth];
+    if (depth > 1) nested += kept;
+    if (row.kept_subtree == kept) continue;
+    decide(result, false,
+           "an exit that L0 keeps costs one exit at every depth: %s: %" PRIu64 " kept, %" PRIu64
+           " exits for them",
+           name_variant(&variant->variant, name, sizeof name), kept, row.kept_subtree);
+    return;
+  }
+  decide(result, nested > 0,
+         "an exit that L0 keeps costs one exit at every depth: %" PRIu64 " kept below depth 1%s",
+         nested, nested ? "" : ", nothing to compare");
+}
+
+static void evaluate_transparent(const struct replay *replay, const struct scenario_claim *claim,
+                                 struct claim_result *result) {
+  const struct replay_variant *variant, *first = NULL;
+  unsigned index = 0, checked = 0;
+  char name[64], other[64];
+  while ((variant = next_covered(replay, claim, &index))) {
+    if (!first) first = variant;
+    checked++;
+    if (variant->state_hash == first->state_hash) continue;
+    decide(result, false,
+           "the guest ends in the same state: %s ends in %016" PRIx64 ", %s in %016" PRIx64,
+           name_variant(&first->variant, name, sizeof name), first->state_hash,
+           name_variant(&variant->variant, other, sizeof other), variant->state_hash);
+    return;
+  }
+  decide(result, checked > 1, "the guest ends in the same state in all of %u variants", checked);
+}
+
+void claims_evaluate(const struct replay *replay, const struct scenario_claim *claim,
+                     struct claim_result *result) {
+  if (!is_complete(replay, claim)) {
+    decide(result, false, "%s: not replayed to the end",
+           claim->type == SCENARIO_CLAIM_EXITS ? claim->operation : "a claim");
+    return;
+  }
+  switch (claim->type) {
+    case SCENARIO_CLAIM_EXITS:
+      evaluate_exits(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_UNLISTED:
+      evaluate_unlisted(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_REFLECTED:
+      evaluate_reflected(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_KEPT:
+      evaluate_kept(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_TRANSPARENT:
+      evaluate_transparent(replay, claim, result);
+      return;
+  }
+}
+
+unsigned claims_count(const struct replay *replay) {
+  unsigned holding = 0;
+  for (unsigned i = 0; i < replay->scenario->claim_count; i++) {
+    struct claim_result result;
+    claims_evaluate(replay, &replay->scenario->claim[i], &result);
+    if (result.holds) holding++;
+  }
+  return holding;
+}
+
+static const char *mark_word(enum scenario_mark mark) {
+  switch (mark) {
+    case SCENARIO_INPUT:
+      return "input";
+    case SCENARIO_CHECKED:
+      return "checked";
+    case SCENARIO_PREDICTED:
+      return "predicted";
+  }
+  return "?";
+}
+
+void claims_print(FILE *out, const struct replay *replay) {
+  const struct scenario *scenario = replay->scenario;
+  fprintf(out, "\nClaims%s\n", scenario->claim_count ? "" : ": the scenario makes none");
+  for (unsigned i = 0; i < scenario->claim_count; i++) {
+    const struct scenario_claim *claim = &scenario->claim[i];
+    struct claim_result result;
+    claims_evaluate(replay, claim, &result);
+    fprintf(out, "  %s  %-9s  ", result.holds ? "holds" : "FAILS", mark_word(claim->mark));
+    if (claim->line) fprintf(out, "line %u: ", claim->line);
+    fprintf(out, "%s\n", result.text);
+  }
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ * The parts of a report, and what they share; for src/report only. */
+#ifndef REPORT_PART_H
+#define REPORT_PART_H
+
+#include <stdarg.h>
+
+#include "src/report/report.h"
+
+enum {
+  REPORT_COLUMNS = 100, /* default width */
+  REPORT_TEXT = 512     /* bytes of a sentence with its end */
+};
+
+/* ---- name.c: words for things */
+
+/* Adds to the text in a buffer of `size` bytes; what does not fit is cut. */
+void text_append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "CPUID", "RDMSR", "MOV to CR3", "exception #PF" ...; writes into `text`, returns it. */
+const char *name_exit(uint32_t reason, uint64_t detail, char *text, size_t size);
+/* What the exit was about: "IA32_DEBUGCTL", "GUEST_RIP", "port 0x21"; "" if nothing. */
+const char *name_detail(uint32_t reason, uint64_t detail, char *text, size_t size);
+/* "EPT on EPT" */
+const char *name_scheme(enum scenario_scheme scheme);
+/* The part of a path behind its last slash. */
+const char *name_file(const char *path);
+/* The path without the folders that "/../" leaves again; links are not looked at. */
+const char *name_path(const char *path, char *text, size_t size);
+/* "depth 2, VMCS shadowing off" */
+const char *name_variant(const struct scenario_variant *variant, char *text, size_t size);
+/* Cycles as people read them: "950", "9.5k", "12k", "1.2M". */
+const char *name_cycles(double cycles, char *text, size_t size);
+
+/* ---- rows.c: what was counted, by label */
+
+/* The first variant that was begun, NULL if none. */
+const struct replay_variant *rows_first(const struct replay *replay);
+/* Labels of the operations that were played, in order of first occurrence; returns how many. */
+unsigned rows_labels(const struct replay *replay, const char *labels[LEDGER_LABELS]);
+/* False: the variant was not begun or has no such operation. */
+bool rows_find(const struct replay_variant *variant, const char *label, struct ledger_row *row);
+bool rows_tree(const struct replay_variant *variant, const char *label, struct ledger_tree *tree);
+/* The smallest depth above 1 in the replay, or 1. */
+unsigned rows_nested_depth(const struct replay *replay);
+
+/* ---- compare.c: recordings of real nested virtualization beside ours */
+
+enum compare_result { COMPARE_NONE, COMPARE_EQUAL, COMPARE_DIFFERENT };
+struct compare_cell {
+  const char *label; /* of the replay */
+  unsigned variant;
+  unsigned ours, recorded; /* exits of the typical round */
+  uint64_t our_rounds, recorded_rounds;
+};
+struct compare {
+  unsigned count, equal;
+  struct compare_cell cell[LEDGER_LABELS * 4]; /* no more than four variants have a recording */
+  unsigned recording_count;
+  char recording[4][SCENARIO_PATH_SIZE];
+  char problem[4][REPORT_TEXT]; /* why a recording that is there was not used, or "" */
+  unsigned variant[4];
+};
+/* Reads the recordings that belong to the replay. NULL: no memory. The caller frees it. */
+struct compare *compare_make(const struct replay *replay);
+enum compare_result compare_find(const struct compare *compare, unsigned variant,
+                                 const char *label);
+/* True if a recording of the variant was read. */
+bool compare_has(const struct compare *compare, unsigned variant);
+void compare_print(FILE *out, const struct replay *replay, const struct compare *compare);
+
+/* ---- claims.c */
+
+struct claim_result {
+  bool holds;
+  char text[REPORT_TEXT]; /* the claim, and the numbers that decided */
+};
+void claims_evaluate(const struct replay *replay, const struct scenario_claim *claim,
+                     struct claim_result *result);
+/* Number of claims that hold. */
+unsigned claims_count(const struct replay *replay);
+void claims_print(FILE *out, const struct replay *replay);
+
+/* ---- the text report's parts */
+
+struct text {
+  FILE *out;
+  const struct replay *replay;
+  const struct report_options *options;
+  const struct compare *compare;
+  unsigned columns;
+};
+/* "1 exit", "2 exits" */
+#define REPORT_PLURAL(count) ((count) == 1 ? "" : "s")
+void table_print(const struct text *text);
+void why_print(const struct text *text);
+void trees_print(const struct text *text);
+void steps_print(const struct text *text);
+void loss_print(const struct text *text);
+/* Records of the trace that became nothing: caused by timers and interrupts, and others. */
+void loss_count(const struct replay *replay, uint64_t *timer, uint64_t *other);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * The report for people. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/report/part.h"
+
+enum { LEAST_COLUMNS = 60, MOST_COLUMNS = 240 };
+
+static unsigned deepest(const struct replay *replay) {
+  unsigned depth = 1;
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    if (replay->variant[i].variant.depth > depth) depth = replay->variant[i].variant.depth;
+  }
+  return depth;
+}
+
+static void print_stack(const struct text *text) {
+  const struct scenario *scenario = text->replay->scenario;
+  unsigned depth = deepest(text->replay);
+  bool is_same = true;
+  for (unsigned level = 1; level < depth; level++)
+    is_same &= strcmp(scenario->level[level].hypervisor, scenario->level[0].hypervisor) == 0;
+  fprintf(text->out, "Stack     %s at L0", scenario->level[0].hypervisor);
+  if (is_same && depth > 1) fprintf(text->out, " and at every guest hypervisor");
+  for (unsigned level = 1; !is_same && level < depth; level++)
+    fprintf(text->out, ", %s at L%u", scenario->level[level].hypervisor, level);
+  fprintf(text->out, "; processor %s\n", scenario->processor);
+}
+
+static void print_head(const struct text *text) {
+  const struct replay *replay = text->replay;
+  const struct scenario *scenario = replay->scenario;
+  char trace[SCENARIO_PATH_SIZE];
+  const char *path = scenario->path[0] ? scenario->path : scenario->trace;
+  fprintf(text->out, "%s: %s\n", name_file(path), scenario->question);
+  fprintf(text->out, "Guest     %" PRIu64 " exits recorded", replay->recorded_exits);
+  if (replay->source.kernel[0])
+    fprintf(text->out, " under real KVM, Linux %s", replay->source.kernel);
+  fprintf(text->out, ", depth 1 (%s)\n", name_path(scenario->trace, trace, sizeof trace));
+  print_stack(text);
+  if (replay->partial) fprintf(text->out, "Partial   interrupted: what follows is not the whole\n");
+  fprintf(text->out, "\n");
+}
+
+static void print_checked(const struct text *text) {
+  const struct compare *compare = text->compare;
+  if (compare && compare->count)
+    fprintf(
+        text->out,
+        "Checked   %u of %u cells of depth 2 equal a recording of real nested KVM (--compare)\n",
+        compare->equal, compare->count);
+  else
+    fprintf(text->out, "Checked   nothing: no recording of this guest as a nested one\n");
+}
+
+static void print_counts(const struct text *text) {
+  uint64_t unlisted = 0, assumed = 0, timer, other;
+  for (unsigned i = 0; i < text->replay->variant_count; i++) {
+    unlisted += text->replay->variant[i].unlisted;
+    if (text->replay->variant[i].assumed > assumed) assumed = text->replay->variant[i].assumed;
+  }
+  loss_count(text->replay, &timer, &other);
+  fprintf(text->out,
+          "Left out  %" PRIu64 " of %" PRIu64 " trace records became no operation: timer %" PRIu64
+          ", other %" PRIu64 " (--loss)\n",
+          timer + other, text->replay->loss.records, timer, other);
+  fprintf(text->out,
+          "Unlisted  %" PRIu64 " VMCS accesses that the profiles do not list, all variants\n",
+          unlisted);
+  fprintf(text->out,
+          "Assumed   %" PRIu64 " arguments and causes that the trace does not tell, per variant\n",
+          assumed);
+}
+
+static void print_foot(const struct text *text, unsigned holding) {
+  const struct scenario *scenario = text->replay->scenario;
+  fprintf(text->out, "\n");
+  print_checked(text);
+  if (scenario->claim_count)
+    fprintf(text->out, "Claims    %u of %u hold%s (--claims)\n", holding, scenario->claim_count,
+            holding < scenario->claim_count ? ", the others FAIL" : "");
+  else
+    fprintf(text->out, "Claims    none made\n");
+  print_counts(text);
+  fprintf(text->out,
+          "More      --tree 1   --steps cpuid   --format json   nestor explain GUEST_PML_INDEX\n");
+}
+
+static void print_costs(const struct text *text) {
+  fprintf(text->out, "Cycles    estimated, computing aside:");
+  for (size_t i = 0; i < 2 && i < ledger_cost_count(); i++) {
+    const struct ledger_cost *cost = ledger_cost(i);
+    fprintf(text->out, " %s %u-%u (%s),", cost->name, cost->low, cost->high, cost->mark);
+  }
+  fprintf(text->out, " ... (--claims)\n");
+}
+
+/* What the estimates are added up from. */
+static void print_unit_costs(FILE *out) {
+  fprintf(out, "\nUnit costs in cycles, for the estimates alone\n");
+  for (size_t i = 0; i < ledger_cost_count(); i++) {
+    const struct ledger_cost *cost = ledger_cost(i);
+    fprintf(out, "  %-10s %5u-%-5u %-9s %s; %s\n", cost->name, cost->low, cost->high, cost->mark,
+            cost->unit, cost->source);
+  }
+}
+
+int report_text(FILE *out, const struct replay *replay, const struct report_options *options) {
+  struct compare *compare = compare_make(replay);
+  struct text text = {.out = out, .replay = replay, .options = options, .compare = compare};
+  text.columns = options->columns ? options->columns : REPORT_COLUMNS;
+  if (text.columns < LEAST_COLUMNS) text.columns = LEAST_COLUMNS;
+  if (text.columns > MOST_COLUMNS) text.columns = MOST_COLUMNS;
+  unsigned holding = claims_count(replay);
+  print_head(&text);
+  table_print(&text);
+  print_costs(&text);
+  why_print(&text);
+  print_foot(&text, holding);
+  if (options->claims) {
+    claims_print(out, replay);
+    print_unit_costs(out);
+  }
+  if (options->compare && compare) compare_print(out, replay, compare);
+  if (options->loss) loss_print(&text);
+  if (options->tree) trees_print(&text);
+  if (options->steps) steps_print(&text);
+  free(compare);
+  return holding == replay->scenario->claim_count ? 0 : 1;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ * "Why": the exits of one operation by who and what, with the variants of one depth side by side.
+ * The operation is the first one that a guest hypervisor handles. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "src/report/part.h"
+
+enum { LINES = 64, VARIANTS = 4, DETAILS = 24, NAME = 48 };
+
+/* All exits of one level for one reason. */
+struct line {
+  struct ledger_node node; /* the first of them */
+  uint64_t exits[VARIANTS];
+  unsigned detail_count, details_left;
+  char detail[DETAILS][NAME];
+};
+struct why {
+  const struct text *text;
+  const char *label;
+  unsigned depth, variant_count;
+  const struct replay_variant *variant[VARIANTS];
+  unsigned line_count;
+  struct line line[LINES];
+};
+
+static struct line *find_line(struct why *why, const struct ledger_node *node) {
+  for (unsigned i = 0; i < why->line_count; i++) {
+    struct line *line = &why->line[i];
+    if (line->node.level == node->level && line->node.reason == node->reason) return line;
+  }
+  if (why->line_count == LINES) return NULL;
+  struct line *line = &why->line[why->line_count++];
+  line->node = *node;
+  return line;
+}
+
+static void add_detail(struct line *line, const struct ledger_node *node) {
+  char name[NAME];
+  if (!name_detail(node->reason, node->detail, name, sizeof name)[0]) return;
+  for (unsigned i = 0; i < line->detail_count; i++) {
+    if (strcmp(line->detail[i], name) == 0) return;
+  }
+  if (line->detail_count < DETAILS)
+    memcpy(line->detail[line->detail_count++], name, sizeof name);
+  else
+    line->details_left++;
+}
+
+static void add_tree(struct why *why, unsigned column) {
+  struct ledger_tree tree;
+  if (!rows_tree(why->variant[column], why->label, &tree)) return;
+  for (size_t i = 0; i < tree.count; i++) {
+    struct line *line = find_line(why, &tree.nodes[i]);
+    if (!line) continue;
+    line->exits[column]++;
+    add_detail(line, &tree.nodes[i]);
+  }
+}
+
+/* The variant with the most exits sets the order: its round holds those of the others. */
+static void add_trees(struct why *why) {
+  unsigned longest = 0;
+  uint64_t most = 0;
+  for (unsigned i = 0; i < why->variant_count; i++) {
+    struct ledger_tree tree;
+    if (!rows_tree(why->variant[i], why->label, &tree) || tree.exits <= most) continue;
+    most = tree.exits;
+    longest = i;
+  }
+  add_tree(why, longest);
+  for (unsigned i = 0; i < why->variant_count; i++) {
+    if (i != longest) add_tree(why, i);
+  }
+}
+
+/* What becomes of an exit, in words. */
+static void explain(const struct why *why, const struct ledger_node *node, char *text,
+                    size_t size) {
+  bool is_entry =
+      (node->reason & 0xffff) == NST_EXIT_VMRESUME || (node->reason & 0xffff) == NST_EXIT_VMLAUNCH;
+  text[0] = '\0';
+  if (node->level == why->depth && node->handler)
+    snprintf(text, size, "exits; L0 reflects it to L1 through VMCS1%u", node->level);
+  else if (node->level == why->depth)
+    snprintf(text, size, "exits; L0 handles it");
+  else if (node->handler)
+    snprintf(text, size, "exits; L0 reflects it to L1 through VMCS1%u", node->level);
+  else if (is_entry && node->entered > node->level)
+    snprintf(text, size, "exits; L0 merges VMCS01 and VMCS1%u into VMCS0%u, enters L%u",
+             node->entered, node->entered, node->entered);
+}
+
+static void print_details(const struct line *line, unsigned room, char *text, size_t size) {
+  unsigned shown = 0;
+  text[0] = '\0';
+  while (shown < line->detail_count) {
+    size_t used = strlen(text), next = strlen(line->detail[shown]) + 2;
+    bool is_last = shown + 1 == line->detail_count && !line->details_left;
+    if (shown && used + next + (is_last ? 0 : 5) > room) break;
+    text_append(text, size, "%s%s", shown ? ", " : "", line->detail[shown]);
+    shown++;
+  }
+  unsigned left = line->detail_count - shown + line->details_left;
+  if (left) text_append(text, size, ", +%u", left);
+}
+
+static void print_line(const struct why *why, const struct line *line) {
+  char name[NAME], about[REPORT_TEXT], what[NAME];
+  uint64_t most = 0;
+  for (unsigned i = 0; i < why->variant_count; i++) {
+    if (line->exits[i] > most) most = line->exits[i];
+  }
+  name_exit(line->node.reason, line->node.detail, name, sizeof name);
+  snprintf(what, sizeof what, most > 1 ? "%.20s x%" PRIu64 : "%.20s", name, most);
+  unsigned room = why->text->columns - 19 - 8 * why->variant_count;
+  print_details(line, room, about, sizeof about);
+  if (!about[0]) explain(why, &line->node, about, sizeof about);
+  int used = fprintf(why->text->out, "  L%u  %-12s %-*s", line->node.level, what, (int)room, about);
+  unsigned start = why->text->columns - 8 * why->variant_count;
+  if (used > (int)start) fprintf(why->text->out, "\n%*s", (int)start, "");
+  for (unsigned i = 0; i < why->variant_count; i++)
+    fprintf(why->text->out, "%8" PRIu64, line->exits[i]);
+  fprintf(why->text->out, "\n");
+}
+
+static void print_why(const struct why *why) {
+  FILE *out = why->text->out;
+  char head[REPORT_TEXT];
+  int width = (int)(why->text->columns - 8 * why->variant_count);
+  snprintf(head, sizeof head, "Why: one %s at depth %u, %s", why->label, why->depth,
+           name_scheme(why->text->replay->scenario->level[1].scheme));
+  fprintf(out, "\n%-*s%s", width - 4, head, "shadowing");
+  for (unsigned i = 0; i < why->variant_count; i++)
+    fprintf(out, "%*s", i ? 8 : 3, why->variant[i]->variant.vmcs_shadowing ? "on" : "off");
+  fprintf(out, "\n");
+  for (unsigned i = 0; i < why->line_count; i++) print_line(why, &why->line[i]);
+  fprintf(out, "%*s", width, "");
+  for (unsigned i = 0; i < why->variant_count; i++) {
+    struct ledger_tree tree = {0};
+    rows_tree(why->variant[i], why->label, &tree);
+    fprintf(out, "%8" PRIu64, tree.exits);
+  }
+  fprintf(out, "\n");
+}
+
+/* The operation to explain: one that is handled by a guest hypervisor. */
+static bool choose(struct why *why) {
+  const char *labels[LEDGER_LABELS];
+  unsigned count = rows_labels(why->text->replay, labels);
+  why->label = NULL;
+  for (unsigned i = 0; i < count; i++) {
+    struct ledger_tree tree;
+    if (!rows_tree(why->variant[0], labels[i], &tree) || !tree.count) continue;
+    if (!tree.nodes[0].handler || tree.nodes[0].level != why->depth) continue;
+    if (!why->label || strcmp(labels[i], "CPUID") == 0) why->label = labels[i];
+  }
+  return why->label != NULL;
+}
+
+void why_print(const struct text *text) {
+  struct why why = {.text = text, .depth = rows_nested_depth(text->replay)};
+  for (unsigned i = 0; i < text->replay->variant_count; i++) {
+    const struct replay_variant *variant = &text->replay->variant[i];
+    bool is_shown = variant->ledger && variant->variant.depth == why.depth;
+    if (is_shown && why.variant_count < VARIANTS) why.variant[why.variant_count++] = variant;
+  }
+  if (why.depth == 1 || why.variant_count == 0 || !choose(&why)) return;
+  add_trees(&why);
+  print_why(&why);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * The words that a scenario may use, each list once in C (nestor.xsd has them too; a test
+ * compares), and the nearest of several words for "did you mean". */
+#ifndef SCENARIO_NAMES_H
+#define SCENARIO_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/scenario/scenario.h"
+
+enum scenario_list {
+  LIST_PROCESSOR,
+  LIST_HYPERVISOR,
+  LIST_SCHEME,      /* index = enum scenario_scheme */
+  LIST_VMCS_ACCESS, /* index = enum scenario_vmcs_access */
+  LIST_BACKING,     /* index = enum scenario_backing */
+  LIST_MARK,        /* index = enum scenario_mark */
+  LIST_AXIS,        /* index = enum scenario_axis_name */
+  LIST_COUNT
+};
+
+/* The words of a list, ending with NULL. Static storage. */
+const char *const *scenario_words(enum scenario_list list);
+/* Index of a word in the list, or -1. */
+int scenario_word_index(enum scenario_list list, const char *word);
+
+/* Value of an axis from its word ("2", "on"); false if it has no such value. */
+bool scenario_axis_value(enum scenario_axis_name axis, const char *word, unsigned *value);
+/* What the axis allows: "depths from 1 to 6". */
+const char *scenario_axis_values(enum scenario_axis_name axis);
+/* The word of a value: "2", "on". Writes into `word` and returns it. */
+const char *scenario_axis_word(enum scenario_axis_name axis, unsigned value, char word[16]);
+
+/* Insertions, deletions, substitutions and neighbour swaps that turn `a` into `b`, letter case
+ * aside; words are compared up to 63 characters. */
+unsigned suggest_distance(const char *a, const char *b);
+/* The word nearest to `given` if it is near enough to be what was meant, else NULL. */
+const char *suggest_word(const char *given, const char *const *words);
+/* The file nearest to `given` in its own folder and in `folders` (NULL-terminated); only names that
+ * end in `suffix` if that is not NULL. Writes its path; false if none is near enough. */
+bool suggest_file(const char *given, const char *const *folders, const char *suffix, char *path,
+                  size_t size);
+
+/* "a, b or c" of the words, cut to size. Returns `text`. */
+const char *join_words(const char *const *words, const char *last, char *text, size_t size);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT
+ * Replaying: per variant a stack is booted, the trace streamed into its innermost guest and every
+ * operation counted by a ledger of its own. Memory does not grow with the trace. */
+#include "src/scenario/replay.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/hypervisor/player.h"
+#include "src/hypervisor/stack.h"
+#include "vmcs/reason.h"
+
+enum { BAD_INPUT = 2, SETUP = 3, INTERRUPTED = 130, PROGRESS_EVENTS = 256 };
+#define GUEST_MEMORY (UINT64_C(64) << 20)
+
+/* What one call of replay_run carries around. */
+struct run {
+  struct replay *replay;
+  const struct scenario *scenario;
+  const struct replay_options *options;
+  char *error;
+  size_t error_size;
+  bool shows_progress;
+};
+
+static int __attribute__((format(printf, 3, 4)))
+fail(struct run *run, int status, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(run->error, run->error_size, format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+static bool is_interrupted(const struct run *run) {
+  return run->options->interrupted && *run->options->interrupted;
+}
+
+/* ---- progress, on a terminal only */
+
+static void show_progress(const struct run *run, unsigned variant, uint64_t events,
+                          clock_t started) {
+  if (!run->shows_progress || events % PROGRESS_EVENTS) return;
+  double seconds = (double)(clock() - started) / CLOCKS_PER_SEC;
+  fprintf(stderr, "\rvariant %u of %u: %llu events, %.0f a second \033[K", variant + 1,
+          run->replay->variant_count, (unsigned long long)events,
+          seconds > 0 ? (double)events / seconds : 0.0);
+}
+
+static void clear_progress(const struct run *run) {
+  if (run->shows_progress) fprintf(stderr, "\r\033[K");
+}
+
+/* ---- one variant */
+
+static int make_stack(struct run *run, const struct replay_variant *variant,
+                      struct nst_machine **machine) {
+  const struct scenario *scenario = run->scenario;
+  struct nst_config config;
+  struct nst_stack_config stack;
+  nst_config_init(&config);
+  nst_stack_config_init(&stack);
+  config.processor = scenario->processor;
+  config.vmcs_shadowing = variant->variant.vmcs_shadowing;
+  stack.depth = variant->variant.depth;
+  stack.guest_memory = GUEST_MEMORY;
+  stack.eager = scenario->guest_backing == SCENARIO_EAGER;
+  for (unsigned i = 0; i < stack.depth; i++) stack.profile[i] = scenario->level[i].hypervisor;
+  enum nst_status status = nst_stack_create(machine, &config, &stack);
+  if (status == NST_OK) return 0;
+  int result = fail(run, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
+                    "%s: the stack of depth %u on processor %s does not boot: %s",
+                    scenario->path[0] ? scenario->path : scenario->trace, stack.depth,
+                    scenario->processor, *machine ? nst_error(*machine) : "it cannot be built");
+  nst_machine_destroy(*machine);
+  return result;
+}
+
+/* Depth 1 of a first-touch guest backs nothing beforehand; the default of a trace without a say is
+ * first touch, as recorded. */
+static struct trace_reader *open_trace(struct run *run) {
+  struct trace_options options = {.vmx_reason = vmcs_reason_number,
+                                  .salvage = run->options->salvage};
+  return trace_open(run->scenario->trace, &options, run->error, run->error_size);
+}
+
+static void count_recorded(struct run *run, const struct trace_event *event) {
+  if (event->level != 1) return;
+  run->replay->recorded_exits++;
+  if (event->flags & TRACE_HAS_REASON && event->reason < EXIT_REASONS)
+    run->replay->recorded_by_reason[event->reason]++;
+}
+
+/* Plays one event; false when the machine stopped. */
+static bool play(struct player *player, struct replay_variant *variant,
+                 const struct trace_event *event) {
+  char label[TRACE_LABEL_MAX];
+  struct player_step step;
+  if (event->level != 1 || trace_kind_cause(event->kind) != TRACE_CAUSE_GUEST) return true;
+  if (!player_encode(player, event, &step)) {
+    variant->left_out++;
+    return true;
+  }
+  trace_event_label(event, label, sizeof label);
+  ledger_begin(variant->ledger, ledger_label(variant->ledger, label));
+  enum player_outcome outcome = player_play(player, event);
+  if (outcome != PLAYER_DONE) {
+    ledger_abandon(variant->ledger);
+    return false;
+  }
+  ledger_end(variant->ledger);
+  variant->operations++;
+  return true;
+}
+
+static int play_trace(struct run *run, unsigned index, struct player *player) {
+  struct replay_variant *variant = &run->replay->variant[index];
+  struct trace_reader *reader = open_trace(run);
+  if (!reader) return BAD_INPUT;
+  struct trace_event event;
+  clock_t started = clock();
+  uint64_t events = 0;
+  int more = 0, status = 0;
+  while (status == 0 && !is_interrupted(run) && (more = trace_next(reader, &event)) > 0) {
+    show_progress(run, index, events++, started);
+    if (index == 0) count_recorded(run, &event);
+    if (!play(player, variant, &event))
+      status = fail(run, BAD_INPUT, "%s: event %llu stopped the machine: %s", run->scenario->trace,
+                    (unsigned long long)events, nst_error(player->machine));
+  }
+  if (status == 0 && more < 0) status = fail(run, BAD_INPUT, "%s", trace_error(reader));
+  if (index == 0) {
+    run->replay->loss = *trace_loss(reader);
+    run->replay->source = *trace_source(reader);
+  }
+  variant->complete = status == 0 && more == 0 && !is_interrupted(run);
+  trace_close(reader);
+  clear_progress(run);
+  return status;
+}
+
+static void collect(struct replay_variant *variant, const struct player *player,
+                    const struct stack *stack) {
+  const struct hv_level *parent = &stack->level[stack->depth - 1];
+  for (unsigned i = 0; i < EXIT_REASONS && i < EXIT_REASON_LIMIT; i++)
+    variant->guest_exits[i] = parent->own_exits[i];
+  for (unsigned i = 0; i < stack->depth; i++) variant->unlisted += stack->level[i].unlisted;
+  variant->assumed = player->assumed;
+  variant->state_hash = player_hash(player);
+}
+
+static int run_variant(struct run *run, unsigned index) {
+  struct replay_variant *variant = &run->replay->variant[index];
+  struct nst_machine *machine;
+  struct player player;
+  int status = make_stack(run, variant, &machine);
+  if (status) return status;
+  if (!player_init(&player, machine)) {
+    status = fail(run, SETUP, "the innermost guest does not run: %s", nst_error(machine));
+  } else {
+    struct stack *stack = stack_of(machine);
+    for (unsigned i = 0; i < stack->depth; i++)
+      stack->level[i] = (struct hv_level){.profile = stack->level[i].profile};
+    variant->ledger = ledger_create(machine, variant->variant.depth);
+    status = variant->ledger ? play_trace(run, index, &player) : fail(run, SETUP, "out of memory");
+    collect(variant, &player, stack);
+    ledger_detach(variant->ledger);
+  }
+  nst_machine_destroy(machine);
+  return status;
+}
+
+/* ---- all variants */
+
+int replay_run(struct replay **out, const struct scenario *scenario,
+               const struct replay_options *options, char *error, size_t error_size) {
+  *out = NULL;
+  struct replay *replay = calloc(1, sizeof *replay);
+  struct run run = {replay, scenario, options, error, error_size, false};
+  if (!replay) return fail(&run, SETUP, "out of memory");
+  run.shows_progress = options->progress && isatty(STDERR_FILENO);
+  struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
+  replay->scenario = scenario;
+  replay->variant_count = scenario_expand(scenario, variants);
+  for (unsigned i = 0; i < replay->variant_count; i++) replay->variant[i].variant = variants[i];
+  int status = 0;
+  for (unsigned i = 0; i < replay->variant_count && status == 0 && !is_interrupted(&run); i++)
+    status = run_variant(&run, i);
+  if (status) {
+    replay_free(replay);
+    return status;
+  }
+  replay->partial = is_interrupted(&run);
+  *out = replay;
+  if (!replay->partial) return 0;
+  return fail(&run, INTERRUPTED, "interrupted: the report covers what was done until then");
+}
+
+void replay_free(struct replay *replay) {
+  if (!replay) return;
+  for (unsigned i = 0; i < replay->variant_count; i++) ledger_free(replay->variant[i].ledger);
+  free(replay);
+}
