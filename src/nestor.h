@@ -102,8 +102,14 @@ NST_API void nst_config_init(struct nst_config *config);
 NST_API enum nst_status nst_machine_create(struct nst_machine **out,
                                            const struct nst_config *config);
 NST_API void nst_machine_destroy(struct nst_machine *machine);
-/* Gives the machine something to free with it, one thing at most: the stack builder's. */
-NST_API void nst_machine_own(struct nst_machine *machine, void *owned, void (*free_owned)(void *));
+/* What a stack builder hangs on a machine, one at most. `describe` fills in reason and
+ * qualification of a stop at the level that the caller drives; looking only. Either may be NULL. */
+struct nst_owner {
+  void (*destroy)(void *owned);
+  void (*describe)(void *owned, const struct nst_cpu *cpu, struct nst_stop *stop);
+};
+NST_API void nst_machine_own(struct nst_machine *machine, void *owned,
+                             const struct nst_owner *owner);
 NST_API void *nst_machine_owned(const struct nst_machine *machine);
 NST_API struct nst_machine *nst_machine_of(const struct nst_cpu *cpu);
 /* Processor `index`, or NULL. */

@@ -20,9 +20,10 @@ static const struct {
   uint8_t present; /* enum vmcs_feature */
   bool is_durable;
 } trait[FIELD_COUNT] = {
-#define HV_DURABLE(name, kind)                                                            \
-  ((kind) == VMCS_KIND_CONTROL || (kind) == VMCS_KIND_HOST || (name) == GUEST_IA32_PAT || \
-   (name) == GUEST_IA32_EFER || (name) == GUEST_DR7 || (name) == GUEST_IA32_DEBUGCTL)
+#define HV_DURABLE(name, kind)                                                          \
+  (((kind) == VMCS_KIND_CONTROL && (name) != VM_ENTRY_INTR_INFO_FIELD) ||               \
+   (kind) == VMCS_KIND_HOST || (name) == GUEST_IA32_PAT || (name) == GUEST_IA32_EFER || \
+   (name) == GUEST_DR7 || (name) == GUEST_IA32_DEBUGCTL)
 #define VMCS_FIELD(name, encoding, width, kind, present, title) \
   [FIELD_##name] = {encoding, present, HV_DURABLE(name, kind)},
 #include "vmcs/field.def"
@@ -34,7 +35,9 @@ static void count_unlisted(struct hv *hv) {
 }
 
 /* Control and host fields stay as written, and so do the guest's debug controls, PAT and EFER,
- * whose changes always exit; the processor changes the others. */
+ * whose changes always exit; the processor changes the others. It also clears the valid bit of the
+ * VM-entry interruption information at every exit: SDM 3C "Recording VM-Exit Information and
+ * Updating VM-entry Control Fields". */
 static bool is_durable(enum vmcs_field field) {
   return trait[field].is_durable;
 }
@@ -58,6 +61,7 @@ void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
   hv->profile = level->profile;
   hv->base = HV_STATE;
   hv->user = false;
+  hv->saved = hv->profile->saves_all ? HV_ALL : HV_SCRATCH;
   for (unsigned i = 0; i < HV_REGION_COUNT; i++) forget(&hv->field[i]);
 }
 
@@ -240,7 +244,7 @@ void hv_take_xcr0(struct hv *hv) {
 
 static void restore_registers(struct hv *hv) {
   if (hv->profile->saves_all) nst_write_cr(hv->cpu, 2, hv_load(hv, HV_AT(cr2)));
-  nst_restore_regs(hv->cpu, hv->profile->saves_all ? HV_ALL : HV_SCRATCH);
+  nst_restore_regs(hv->cpu, hv->saved);
 }
 
 enum nst_native_end hv_enter(struct hv *hv) {

@@ -115,6 +115,7 @@ struct hv {
   uint64_t features;
   enum hv_region region; /* current */
   bool user;             /* completed in user space */
+  uint16_t saved;        /* general registers of the guest that are in struct hv_state */
   struct hv_fields field[HV_REGION_COUNT];
 };
 
@@ -122,10 +123,16 @@ struct hv {
 #define HV_AT(member) offsetof(struct hv_state, member)
 uint64_t hv_load(struct hv *hv, size_t offset);
 void hv_store(struct hv *hv, size_t offset, uint64_t value);
+/* A general register of the guest other than RSP: saved now if no one has yet, for only the
+ * scratch registers are the hypervisor's to change. */
 static inline uint64_t hv_gpr(struct hv *hv, unsigned reg) {
+  uint16_t bit = (uint16_t)(1u << reg);
+  if (!(hv->saved & bit)) nst_save_regs(hv->cpu, bit);
+  hv->saved |= bit;
   return hv_load(hv, 8 * reg);
 }
 static inline void hv_set_gpr(struct hv *hv, unsigned reg, uint64_t value) {
+  hv->saved |= (uint16_t)(1u << reg);
   hv_store(hv, 8 * reg, value);
 }
 /* A field of the guest hypervisor's VMCS, cached. */

@@ -200,9 +200,10 @@ void hv_nested_push(struct hv *hv) {
     if (field != FIELD_NONE) hv_set_in(hv, HV_REGION_SHADOW, field, hv_vmcs12(hv, field));
   }
   hv_run(hv, ROUTINE_SHADOW_PUSH);
-  if (!hv_is_pending(hv, HV_REGION_SHADOW)) return;
-  hv_need_region(hv, HV_REGION_SHADOW);
-  hv_flush(hv);
+  if (hv_is_pending(hv, HV_REGION_SHADOW)) {
+    hv_need_region(hv, HV_REGION_SHADOW);
+    hv_flush(hv);
+  }
   leave_shadow(hv);
 }
 

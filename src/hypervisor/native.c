@@ -3,7 +3,7 @@
 #include "src/hypervisor/hv.h"
 
 static void save_registers(struct hv *hv) {
-  nst_save_regs(hv->cpu, hv->profile->saves_all ? HV_ALL : HV_SCRATCH);
+  nst_save_regs(hv->cpu, hv->saved);
   if (hv->profile->saves_all) hv_store(hv, HV_AT(cr2), nst_read_cr(hv->cpu, 2));
 }
 

@@ -92,8 +92,18 @@ uint64_t stack_guest_code(const struct stack *stack) {
   return stack->guest_memory - HV_GUEST_IMAGE + HV_GUEST_CODE;
 }
 
-static void free_stack(void *stack) {
+static void destroy_stack(void *stack) {
   free(stack);
+}
+
+/* The driven level's exit information, or why its entry was refused. */
+static void describe_stop(void *owned, const struct nst_cpu *cpu, struct nst_stop *stop) {
+  const struct stack *stack = owned;
+  unsigned level = stack->depth - 1;
+  bool exited = stop->kind == NST_STOP_EXIT;
+  stop->reason =
+      (uint32_t)nst_peek_field(cpu, level, exited ? VM_EXIT_REASON : VM_INSTRUCTION_ERROR);
+  stop->qualification = nst_peek_field(cpu, level, EXIT_QUALIFICATION);
 }
 
 enum nst_status nst_stack_create(struct nst_machine **out, const struct nst_config *config,
@@ -115,7 +125,8 @@ enum nst_status nst_stack_create(struct nst_machine **out, const struct nst_conf
     free(stack);
     return status;
   }
-  nst_machine_own(*out, stack, free_stack);
+  static const struct nst_owner owner = {destroy_stack, describe_stop};
+  nst_machine_own(*out, stack, &owner);
   for (unsigned i = 0; i < stack->depth && status == NST_OK; i++)
     status = lay_hypervisor(*out, stack, wanted, i);
   map_identity(*out, level_base(stack->depth), stack->guest_memory - HV_GUEST_IMAGE, 4);

@@ -108,6 +108,20 @@ void nst_interrupt(struct nst_cpu *cpu) {
   cpu->interrupted = 1;
 }
 
+/* What the driven level finds when it gets control. */
+static void describe_stop(struct nst_cpu *cpu) {
+  struct nst_stop *stop = &cpu->stop;
+  const struct nst_machine *machine = cpu->machine;
+  if (machine->stack_owner.describe) {
+    machine->stack_owner.describe(machine->stack, cpu, stop);
+  } else if (cpu->vmx.current != VMCS_NONE) {
+    bool exited = stop->kind == NST_STOP_EXIT;
+    stop->reason = (uint32_t)vmcs_get(&cpu->vmx.vmcs,
+                                      exited ? FIELD_VM_EXIT_REASON : FIELD_VM_INSTRUCTION_ERROR);
+    stop->qualification = vmcs_get(&cpu->vmx.vmcs, FIELD_EXIT_QUALIFICATION);
+  }
+}
+
 enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *stop) {
   if (cpu->stop.kind == NST_STOP_ERROR) {
     *stop = cpu->stop;
@@ -125,8 +139,10 @@ enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *s
     cpu->driven_control = false;
     cpu->stop.kind =
         (state->rip & 0xfff) == NST_NATIVE_OFFSET_EXIT ? NST_STOP_EXIT : NST_STOP_ENTRY_FAILED;
+    describe_stop(cpu);
   }
   *stop = cpu->stop;
+  if (cpu->stop.kind != NST_STOP_ERROR) cpu->stop.kind = NST_STOP_NONE; /* instructions run again */
   return cpu->stop.kind == NST_STOP_ERROR ? NST_E_STATE : NST_OK;
 }
 

@@ -161,7 +161,7 @@ enum nst_status nst_machine_create(struct nst_machine **out, const struct nst_co
 
 void nst_machine_destroy(struct nst_machine *machine) {
   if (!machine) return;
-  if (machine->stack_free) machine->stack_free(machine->stack);
+  if (machine->stack_owner.destroy) machine->stack_owner.destroy(machine->stack);
   for (unsigned i = 0; i < machine->cpu_count; i++) {
     isa_fini(&machine->cpu[i]->isa);
     free(machine->cpu[i]);
@@ -179,9 +179,9 @@ struct nst_machine *nst_machine_of(const struct nst_cpu *cpu) {
   return cpu->machine;
 }
 
-void nst_machine_own(struct nst_machine *machine, void *owned, void (*free_owned)(void *)) {
+void nst_machine_own(struct nst_machine *machine, void *owned, const struct nst_owner *owner) {
   machine->stack = owned;
-  machine->stack_free = free_owned;
+  machine->stack_owner = *owner;
 }
 
 void *nst_machine_owned(const struct nst_machine *machine) {

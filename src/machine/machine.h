@@ -105,7 +105,7 @@ struct nst_machine {
   struct nst_observer observer[NST_OBSERVERS];
   unsigned observer_count;
   void *stack; /* of src/hypervisor: levels and where they live; freed with the machine */
-  void (*stack_free)(void *stack);
+  struct nst_owner stack_owner;
   char error[512];
 };
 
