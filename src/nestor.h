@@ -241,7 +241,8 @@ NST_API struct nst_fault nst_pending_fault(const struct nst_cpu *cpu);
 /* ---- Running ------------------------------------------------------------------------------- */
 
 /* Runs until control reaches the level that the caller drives, a mark, or the budget of guest
- * instructions is used up. */
+ * instructions is used up. Only instructions that complete in the guest count (they are its time);
+ * a million more exits and faults than that without one in between end the run as well. */
 NST_API enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *stop);
 /* Stops whenever a guest is about to execute at this linear address; 0 takes the mark away. */
 NST_API void nst_stop_at(struct nst_cpu *cpu, uint64_t linear);

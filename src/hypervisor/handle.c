@@ -229,8 +229,10 @@ void hv_handle(struct hv *hv, uint32_t reason) {
     case EXIT_REASON_LDTR_TR:
     case EXIT_REASON_RDRAND:
     case EXIT_REASON_RDSEED:
-    case EXIT_REASON_RDPMC:
       hv_inject(hv, VECTOR_UD, false, 0);
+      break;
+    case EXIT_REASON_RDPMC: /* no performance counter is offered */
+      hv_inject(hv, VECTOR_GP, true, 0);
       break;
     default: /* WBINVD, INVD, PAUSE, RDTSC and others: nothing to emulate */
       hv_skip(hv);

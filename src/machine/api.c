@@ -132,6 +132,10 @@ enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *s
   cpu->driven_control = false;
   uint64_t start = cpu->isa.instructions;
   cpu->budget_end = budget > UINT64_MAX - start ? UINT64_MAX : start + budget;
+  const uint64_t patience = 1 << 20;
+  cpu->stalled = 0;
+  cpu->stalled_limit = budget > UINT64_MAX - patience ? UINT64_MAX : budget + patience;
+  cpu->floor = cpu->nesting;
   cpu_run(cpu);
   if (cpu->driven_control) {
     const struct x86_state *state = &cpu->isa.state;
@@ -140,6 +144,7 @@ enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *s
     cpu->stop.kind =
         (state->rip & 0xfff) == NST_NATIVE_OFFSET_EXIT ? NST_STOP_EXIT : NST_STOP_ENTRY_FAILED;
     describe_stop(cpu);
+    if (cpu->stop.kind == NST_STOP_EXIT) cpu->stop.reason &= UINT16_MAX; /* the basic reason */
   }
   *stop = cpu->stop;
   if (cpu->stop.kind != NST_STOP_ERROR) cpu->stop.kind = NST_STOP_NONE; /* instructions run again */

@@ -85,8 +85,11 @@ struct nst_cpu {
   uint64_t native_fetched; /* host-physical address of the last fetch that hit a native page */
   /* Running. */
   struct nst_stop stop;
-  uint64_t mark;       /* linear address to stop at, 0 = none */
-  uint64_t budget_end; /* isa.instructions at which to stop */
+  uint64_t mark;          /* linear address to stop at, 0 = none */
+  uint64_t budget_end;    /* isa.instructions at which to stop */
+  uint64_t stalled;       /* exits and faults since an instruction completed */
+  uint64_t stalled_limit; /* how many end the run */
+  unsigned floor;         /* handlers open when nst_run was called: deeper loops do not stall */
   volatile sig_atomic_t interrupted;
   bool driven_control;                /* control came back to the caller's own level */
   uint64_t driven_gpr[X86_GPR_COUNT]; /* its guest's registers, while it has control */

@@ -142,6 +142,14 @@ static uint64_t slice(struct nst_cpu *cpu) {
   return left < SLICE ? left : SLICE;
 }
 
+/* A guest may exit or fault for ever without completing an instruction: that uses up a budget too.
+ */
+static void note_progress(struct nst_cpu *cpu, uint64_t before, uint64_t steps) {
+  if (cpu->nesting > cpu->floor) return;
+  cpu->stalled = cpu->isa.instructions != before ? 0 : cpu->stalled + steps;
+  if (cpu->stalled > cpu->stalled_limit) stop_running(cpu, NST_STOP_BUDGET);
+}
+
 /* Runs until somebody stops, or until native code is fetched that is no entry point: then the
  * open handler on top has control again and *rip is where. */
 static bool run_until_native(struct nst_cpu *cpu) {
@@ -150,9 +158,11 @@ static bool run_until_native(struct nst_cpu *cpu) {
       stop_running(cpu, NST_STOP_MARK);
       break;
     }
-    uint64_t count = slice(cpu);
+    uint64_t count = slice(cpu), before = cpu->isa.instructions;
     if (!count) break;
-    switch (isa_run(&cpu->isa, count)) {
+    enum isa_step step = isa_run(&cpu->isa, count);
+    note_progress(cpu, before, step == ISA_NEXT ? count : 1);
+    switch (step) {
       case ISA_NEXT:
       case ISA_EXIT:
       case ISA_FAULT:

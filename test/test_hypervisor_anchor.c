@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT
+ * Exits per operation against the recordings of real KVM 6.1: how many, and in which order. The
+ * expectations are read from traces/recorded/profile-kvm-6.1.tsv; nothing under src reads it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/test_hypervisor_stack.h"
+
+#define PROFILE_TABLE "traces/recorded/profile-kvm-6.1.tsv"
+
+enum { ROUNDS = 4, STEP_LIMIT = 48, TOUCH = 0x100000 };
+
+/* What the recording has of one operation, typical round. */
+struct recorded {
+  unsigned exits[2]; /* without and with shadowing */
+  unsigned steps;
+  struct {
+    char operation[16];
+    char field[40];
+    uint32_t encoding;
+  } step[STEP_LIMIT];
+};
+
+static bool add_step(struct recorded *recorded, char **column) {
+  if (recorded->steps == STEP_LIMIT) return false;
+  recorded->exits[0] = (unsigned)strtoul(column[5], NULL, 10);
+  recorded->exits[1] = (unsigned)strtoul(column[6], NULL, 10);
+  unsigned at = recorded->steps++;
+  snprintf(recorded->step[at].operation, sizeof recorded->step[at].operation, "%s", column[8]);
+  snprintf(recorded->step[at].field, sizeof recorded->step[at].field, "%s", column[9]);
+  recorded->step[at].encoding = (uint32_t)strtoul(column[10], NULL, 16);
+  return true;
+}
+
+/* Variant 1 of the rows with this exit reason and case. */
+static bool read_recorded(struct recorded *recorded, const char *reason, const char *name) {
+  char line[512];
+  *recorded = (struct recorded){.steps = 0};
+  FILE *file = fopen(PROFILE_TABLE, "r");
+  if (!EXPECT_TRUE("opens " PROFILE_TABLE, file != NULL)) return false;
+  while (fgets(line, sizeof line, file)) {
+    char *column[12], *next = line;
+    unsigned count = 0;
+    while (next && count < 12) {
+      column[count++] = next;
+      next = strchr(next, '\t');
+      if (next) *next++ = 0;
+    }
+    if (count == 12 && !strcmp(column[0], reason) && !strcmp(column[1], name) &&
+        !strcmp(column[3], "1") && !add_step(recorded, column))
+      break;
+  }
+  fclose(file);
+  return EXPECT_TRUE(name, recorded->steps > 0);
+}
+
+/* ---- the operations */
+
+struct operation {
+  const char *reason, *recorded; /* in the table */
+  struct trace_event event;
+  uint64_t a_step, b_toggle; /* from round to round */
+};
+
+#define ARGUMENTS (TRACE_HAS_A | TRACE_HAS_B | TRACE_HAS_C | TRACE_HAS_D)
+#define EVENT(kind_name, ...) \
+  { .kind = TRACE_##kind_name, .level = 1, .flags = ARGUMENTS, __VA_ARGS__ }
+
+/* XSETBV comes last: before it the guest switches OSXSAVE on, and its first XSETBV gives it the
+ * XCR0 that its hypervisor has, as in the recording. */
+static const struct operation operations[] = {
+    {"CPUID", "cpuid", EVENT(CPUID, .a = 1), 0, 0},
+    {"MSR_READ", "rdmsr 0x1b", EVENT(RDMSR, .a = 0x1b), 0, 0},
+    {"MSR_WRITE", "wrmsr 0x277", EVENT(WRMSR, .a = 0x277, .b = 0x0007040600070406), 0, 0},
+    {"VMCALL", "vmcall", EVENT(VMCALL, .a = 1), 0, 0},
+    {"CR_ACCESS", "CR0.MP toggled", EVENT(MOV_TO_CR, .a = 0, .b = 0x80010033), 0, 2},
+    {"CR_ACCESS", "CR4.MCE toggled", EVENT(MOV_TO_CR, .a = 4, .b = 0xa0), 0, 0x40},
+    {"WBINVD", "wbinvd", EVENT(WBINVD, .a = 0), 0, 0},
+    {"IO_INSTRUCTION", "out 0x21", EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0xff, .d = 1), 0, 0},
+    {"IO_INSTRUCTION", "out 0x80", EVENT(IO_OUT, .a = 0x80, .b = 1, .c = 5, .d = 1), 0, 0},
+    {"IO_INSTRUCTION", "in 0x61", EVENT(IO_IN, .a = 0x61, .b = 1, .d = 1), 0, 0},
+    {"EPT_MISCONFIG", "mmio store 0xd8000000", EVENT(MMIO_WRITE, .a = 0xd8000000, .b = 4), 0, 0},
+    {"EPT_MISCONFIG", "mmio load 0xd8000004", EVENT(MMIO_READ, .a = 0xd8000004, .b = 4), 0, 0},
+    {"XSETBV", "xsetbv", EVENT(XSETBV, .a = 0, .b = 7), 0, 0},
+};
+enum { OPERATIONS = sizeof operations / sizeof operations[0] };
+
+static const struct trace_event osxsave = EVENT(MOV_TO_CR, .a = 4, .b = 0x400a0);
+
+static void prepare(struct guest *guest, const struct operation *operation) {
+  if (operation->event.kind == TRACE_XSETBV) guest_play(guest, "OSXSAVE", &osxsave);
+}
+
+static struct trace_event event_of(const struct operation *operation, unsigned round) {
+  struct trace_event event = operation->event;
+  event.a += operation->a_step * round;
+  if (round % 2) event.b ^= operation->b_toggle;
+  return event;
+}
+
+static struct variant kvm(unsigned depth, bool shadowing) {
+  return (struct variant){.depth = depth, .profile = "kvm-6.1", .no_shadowing = !shadowing};
+}
+
+/* ---- how many */
+
+/* The first round also sets things up: an address without memory becomes a device's page. */
+static void expect_rounds(struct guest *guest, const struct operation *operation, unsigned exits) {
+  char what[96];
+  prepare(guest, operation);
+  for (unsigned round = 0; round <= ROUNDS; round++) {
+    struct trace_event event = event_of(operation, round);
+    uint64_t unlisted = guest_unlisted(guest);
+    snprintf(what, sizeof what, "depth %u, %s, round %u", guest->stack->depth, operation->recorded,
+             round);
+    uint64_t found = guest_play(guest, what, &event);
+    if (round && !EXPECT_EQ(what, found, exits)) return;
+    strcat(what, ": unlisted");
+    if (!EXPECT_EQ(what, guest_unlisted(guest), unlisted)) return;
+  }
+}
+
+static void expect_recorded_exits(bool shadowing) {
+  struct variant variant = kvm(2, shadowing);
+  struct guest guest;
+  if (guest_open(&guest, &variant))
+    for (unsigned i = 0; i < OPERATIONS; i++) {
+      struct recorded recorded;
+      if (read_recorded(&recorded, operations[i].reason, operations[i].recorded))
+        expect_rounds(&guest, &operations[i], recorded.exits[shadowing]);
+    }
+  guest_close(&guest);
+}
+
+static void depth_2_with_shadowing_exits_as_recorded(void) {
+  expect_recorded_exits(true);
+}
+
+static void depth_2_without_shadowing_exits_as_recorded(void) {
+  expect_recorded_exits(false);
+}
+
+static void depth_1_exits_once(void) {
+  for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
+    struct variant variant = kvm(1, shadowing);
+    struct guest guest;
+    if (guest_open(&guest, &variant))
+      for (unsigned i = 0; i < OPERATIONS; i++) expect_rounds(&guest, &operations[i], 1);
+    guest_close(&guest);
+  }
+}
+
+/* A step of the recorded round that is L0 backing L1's page: state causes it, not the profile. */
+static unsigned backing_exits(const struct recorded *recorded) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < recorded->steps; i++)
+    count += !strcmp(recorded->step[i].operation, "EXIT") &&
+             !strncmp(recorded->step[i].field, "EPT_VIOLATION", 13);
+  return count;
+}
+
+/* Here L0 has backed L1 beforehand; the retry of the nested guest is the exit that L0 keeps. */
+static void first_touch_exits_as_recorded_and_once_more(void) {
+  struct recorded recorded;
+  if (!read_recorded(&recorded, "EPT_VIOLATION", "first touch of a page")) return;
+  unsigned backing = backing_exits(&recorded);
+  EXPECT_EQ("steps of the recorded round in which L0 backs L1's page", backing, 1);
+  const struct operation touch = {NULL, "first touch of a page",
+                                  EVENT(MEM_TOUCH, .a = TOUCH, .b = 2), 0x1000, 0};
+  for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
+    struct variant variant = kvm(2, shadowing);
+    struct guest guest;
+    if (guest_open(&guest, &variant))
+      expect_rounds(&guest, &touch, recorded.exits[shadowing] - backing + 1);
+    guest_close(&guest);
+  }
+}
+
+static void second_touch_does_not_exit(void) {
+  for (unsigned depth = 1; depth <= 3; depth++) {
+    struct variant variant = kvm(depth, true);
+    struct guest guest;
+    struct trace_event event = EVENT(MEM_TOUCH, .a = TOUCH, .b = 2);
+    if (guest_open(&guest, &variant)) {
+      EXPECT_TRUE("first", guest_play(&guest, "first touch", &event) >= depth);
+      EXPECT_EQ("second", guest_play(&guest, "second touch", &event), 0);
+    }
+    guest_close(&guest);
+  }
+}
+
+/* The recording's README: with another XCR0 than its hypervisor's, two XSETBV more a round. */
+static void another_xcr0_costs_two_exits_more(void) {
+  struct variant variant = kvm(2, true);
+  struct guest guest;
+  struct recorded recorded;
+  const struct trace_event cpuid = EVENT(CPUID, .a = 1), xsetbv = EVENT(XSETBV, .a = 0, .b = 7);
+  if (guest_open(&guest, &variant) && read_recorded(&recorded, "CPUID", "cpuid")) {
+    EXPECT_EQ("OSXSAVE off", guest_play(&guest, "CPUID", &cpuid), recorded.exits[1]);
+    guest_play(&guest, "OSXSAVE", &osxsave);
+    EXPECT_EQ("XCR0 = 1", guest_play(&guest, "CPUID", &cpuid), recorded.exits[1] + 2);
+    guest_play(&guest, "XSETBV", &xsetbv);
+    EXPECT_EQ("XCR0 = 7", guest_play(&guest, "CPUID", &cpuid), recorded.exits[1]);
+  }
+  guest_close(&guest);
+}
+
+/* ---- in which order */
+
+struct log {
+  unsigned count;
+  struct nst_exit_event exit[STEP_LIMIT + 1];
+};
+
+static void record(void *context, struct nst_cpu *cpu, const struct nst_exit_event *event) {
+  struct log *log = context;
+  (void)cpu;
+  if (log->count <= STEP_LIMIT) log->exit[log->count] = *event;
+  log->count++;
+}
+
+/* The reason and detail that a recorded step shows as when every VMX instruction exits. */
+static void expect_step(const char *what, const struct recorded *recorded, unsigned at,
+                        const struct nst_exit_event *exit) {
+  const char *operation = recorded->step[at].operation, *field = recorded->step[at].field;
+  const char *reason = operation;
+  char name[40];
+  uint64_t detail = recorded->step[at].encoding;
+  if (!strcmp(operation, "EXIT")) {
+    unsigned msr = 0;
+    if (!EXPECT_EQ(what, sscanf(field, "%39s %x", name, &msr), 2)) return;
+    reason = name;
+    detail = msr;
+  }
+  EXPECT_STRING(what, nst_exit_name(exit->reason), reason);
+  if (strcmp(operation, "VMRESUME")) EXPECT_EQ(what, exit->detail, detail);
+}
+
+static void expect_order(struct guest *guest, const struct operation *operation) {
+  struct recorded recorded;
+  struct log log = {.count = 0};
+  const struct nst_observer observer = {.context = &log, .exit = record};
+  char what[96];
+  if (!read_recorded(&recorded, operation->reason, operation->recorded)) return;
+  prepare(guest, operation);
+  for (unsigned round = 0; round < 3; round++) { /* the last one is looked at */
+    struct trace_event event = event_of(operation, round);
+    if (round == 2) nst_observe(guest->machine, &observer);
+    guest_play(guest, operation->recorded, &event);
+  }
+  nst_unobserve(guest->machine, &log);
+  if (!EXPECT_EQ(operation->recorded, log.count, recorded.steps + 1)) return;
+  uint64_t nested = log.exit[0].context;
+  for (unsigned i = 0; i < recorded.steps; i++) {
+    snprintf(what, sizeof what, "%s, step %u", operation->recorded, i + 1);
+    expect_step(what, &recorded, i, &log.exit[i + 1]);
+    EXPECT_TRUE(what, log.exit[i + 1].context != nested); /* L1's own */
+  }
+}
+
+static void guest_hypervisor_executes_in_recorded_order(void) {
+  struct variant variant = kvm(2, false);
+  struct guest guest;
+  if (guest_open(&guest, &variant))
+    for (unsigned i = 0; i < OPERATIONS; i++) expect_order(&guest, &operations[i]);
+  guest_close(&guest);
+}
+
+extern CU_TestInfo hypervisor_anchor_tests[];
+CU_TestInfo hypervisor_anchor_tests[] = {
+    {"depth_2_with_shadowing_exits_as_recorded", depth_2_with_shadowing_exits_as_recorded},
+    {"depth_2_without_shadowing_exits_as_recorded", depth_2_without_shadowing_exits_as_recorded},
+    {"depth_1_exits_once", depth_1_exits_once},
+    {"first_touch_exits_as_recorded_and_once_more", first_touch_exits_as_recorded_and_once_more},
+    {"second_touch_does_not_exit", second_touch_does_not_exit},
+    {"another_xcr0_costs_two_exits_more", another_xcr0_costs_two_exits_more},
+    {"guest_hypervisor_executes_in_recorded_order", guest_hypervisor_executes_in_recorded_order},
+    CU_TEST_INFO_NULL};

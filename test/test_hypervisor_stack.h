@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * A booted stack with a player in its innermost guest, for the tests of the hypervisor. */
+#ifndef TEST_HYPERVISOR_STACK_H
+#define TEST_HYPERVISOR_STACK_H
+
+#include <stdio.h>
+
+#include "src/hypervisor/player.h"
+#include "src/hypervisor/stack.h"
+#include "test/expect.h"
+
+struct variant {
+  unsigned depth;
+  const char *profile; /* at every level */
+  bool no_shadowing, no_tlb, eager;
+};
+
+struct guest {
+  struct nst_machine *machine;
+  struct nst_cpu *cpu;
+  struct stack *stack;
+  struct player player;
+};
+
+enum { GUEST_MEMORY = 8 << 20 };
+
+static inline const char *variant_text(const struct variant *variant, char *text, size_t size) {
+  snprintf(text, size, "%s depth %u shadowing %s TLB %s%s", variant->profile, variant->depth,
+           variant->no_shadowing ? "off" : "on", variant->no_tlb ? "off" : "on",
+           variant->eager ? " eager" : "");
+  return text;
+}
+
+/* Boots; false (and a failed assertion) if it cannot. The caller calls guest_close in any case. */
+static inline bool guest_open(struct guest *guest, const struct variant *variant) {
+  struct nst_config config;
+  struct nst_stack_config stack;
+  char text[96];
+  *guest = (struct guest){0};
+  nst_config_init(&config);
+  nst_stack_config_init(&stack);
+  config.processor = "broadwell-pml";
+  config.vmcs_shadowing = !variant->no_shadowing;
+  config.tlb = !variant->no_tlb;
+  stack.depth = variant->depth;
+  stack.guest_memory = GUEST_MEMORY;
+  stack.eager = variant->eager;
+  for (unsigned i = 0; i < 8; i++) stack.profile[i] = variant->profile;
+  variant_text(variant, text, sizeof text);
+  if (!EXPECT_EQ(text, nst_stack_create(&guest->machine, &config, &stack), NST_OK)) return false;
+  guest->cpu = nst_cpu(guest->machine, 0);
+  guest->stack = stack_of(guest->machine);
+  return EXPECT_TRUE(text, player_init(&guest->player, guest->machine));
+}
+
+static inline void guest_close(struct guest *guest) {
+  nst_machine_destroy(guest->machine);
+  guest->machine = NULL;
+}
+
+/* Exits to L0 while one event is played; a failed assertion and 0 if it is not played. */
+static inline uint64_t guest_play(struct guest *guest, const char *what,
+                                  const struct trace_event *event) {
+  uint64_t before = nst_exits_to(guest->cpu, 0);
+  enum player_outcome outcome = player_play(&guest->player, event);
+  if (!EXPECT_EQ(what, outcome, PLAYER_DONE)) {
+    fprintf(stderr, "%s: %s\n", what, nst_error(guest->machine));
+    return 0;
+  }
+  return nst_exits_to(guest->cpu, 0) - before;
+}
+
+/* Of all levels together. */
+static inline uint64_t guest_unlisted(const struct guest *guest) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < guest->stack->depth; i++) sum += nst_unlisted(guest->cpu, i);
+  return sum;
+}
+
+#endif
