@@ -89,10 +89,15 @@ int cli_finish(const struct cli *cli, int status);
 /* Takes one option; CLI_GO_ON, or an exit status after a sentence. `value` is NULL without one. */
 typedef int (*cli_take_fn)(const struct cli *cli, void *request, int key, const char *value);
 
+struct cli_taker {
+  cli_take_fn take;
+  void *request; /* handed to take */
+};
+
 /* Parses the options of a command, whose names must be written out; --help is taken here. On
  * CLI_GO_ON argv[*first] and on are the arguments. */
 int cli_parse(const struct cli *cli, const struct cli_command *command, int argc, char **argv,
-              cli_take_fn take, void *request, int *first);
+              struct cli_taker taker, int *first);
 
 /* ---- Files ---------------------------------------------------------------------------------- */
 

@@ -187,7 +187,8 @@ static int take(const struct cli *cli, void *request, int key, const char *value
 }
 
 static int run_explain(const struct cli *cli, int argc, char **argv) {
-  int first, status = cli_parse(cli, &cli_explain_command, argc, argv, take, NULL, &first);
+  int first, status = cli_parse(cli, &cli_explain_command, argc, argv,
+                                (struct cli_taker){take, NULL}, &first);
   if (status != CLI_GO_ON) return status;
   if (argc - first != 1) {
     return cli_fail(cli, "explain expects one name or number, such as PML_INDEX or 0x4402");

@@ -69,7 +69,8 @@ static int take_nothing(const struct cli *cli, void *request, int key, const cha
 }
 
 static int run_help(const struct cli *cli, int argc, char **argv) {
-  int first, status = cli_parse(cli, &cli_help_command, argc, argv, take_nothing, NULL, &first);
+  int first, status = cli_parse(cli, &cli_help_command, argc, argv,
+                                (struct cli_taker){take_nothing, NULL}, &first);
   if (status != CLI_GO_ON) return status;
   if (argc - first > 1) return cli_fail(cli, "help expects one command");
   const struct cli_command *command = NULL;

@@ -90,7 +90,8 @@ static bool is_same_file(const char *a, const char *b) {
 
 static int run_import(const struct cli *cli, int argc, char **argv) {
   bool salvage = false;
-  int first, status = cli_parse(cli, &cli_import_command, argc, argv, take, &salvage, &first);
+  int first, status = cli_parse(cli, &cli_import_command, argc, argv,
+                                (struct cli_taker){take, &salvage}, &first);
   if (status != CLI_GO_ON) return status;
   if (argc - first != 2) {
     return cli_fail(cli,

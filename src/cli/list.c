@@ -44,7 +44,8 @@ static int list_folder(const struct cli *cli, const char *folder) {
 }
 
 static int run_list(const struct cli *cli, int argc, char **argv) {
-  int first, status = cli_parse(cli, &cli_list_command, argc, argv, take, NULL, &first);
+  int first, status = cli_parse(cli, &cli_list_command, argc, argv, (struct cli_taker){take, NULL},
+                                &first);
   if (status != CLI_GO_ON) return status;
   if (argc - first > 1) return cli_fail(cli, "list expects at most one folder");
   if (first < argc) {

@@ -90,7 +90,7 @@ static int say_wrong(const struct cli *cli, const struct cli_command *command, i
 }
 
 int cli_parse(const struct cli *cli, const struct cli_command *command, int argc, char **argv,
-              cli_take_fn take, void *request, int *first) {
+              struct cli_taker taker, int *first) {
   struct option options[OPTION_LIMIT + 2];
   fill_options(options, command);
   int status = check_names(cli, command, options, argc, argv);
@@ -105,7 +105,7 @@ int cli_parse(const struct cli *cli, const struct cli_command *command, int argc
       cli_print_help(cli->out, command);
       status = CLI_FINE;
     } else {
-      status = take(cli, request, result, optarg);
+      status = taker.take(cli, taker.request, result, optarg);
     }
   }
   *first = optind;

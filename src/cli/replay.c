@@ -192,7 +192,8 @@ static int run_replay(const struct cli *cli, int argc, char **argv) {
   struct request request = {.format = "text", .report = {.columns = cli->columns}};
   struct scenario *scenario = NULL;
   char error[SCENARIO_ERROR_SIZE];
-  int first, status = cli_parse(cli, &cli_replay_command, argc, argv, take, &request, &first);
+  int first, status = cli_parse(cli, &cli_replay_command, argc, argv,
+                                (struct cli_taker){take, &request}, &first);
   if (status != CLI_GO_ON) return status;
   if (argc - first != 1) {
     return cli_fail(cli,

@@ -13,7 +13,7 @@ static uint64_t slot_of(struct player *player, const struct player_step *step) {
   uint64_t code = player->image + HV_GUEST_CODE;
   unsigned i = 0;
   while (i < player->slot_count && (player->slot[i].length != step->length ||
-                                    memcmp(player->slot[i].bytes, step->bytes, step->length)))
+                                    memcmp(player->slot[i].bytes, step->bytes, step->length) != 0))
     i++;
   uint64_t at = code + PLAYER_SLOT_SIZE * (uint64_t)(i % PLAYER_SLOTS);
   if (i < player->slot_count) return at;

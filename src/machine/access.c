@@ -125,7 +125,7 @@ static uint64_t all_ones(unsigned size) {
 
 static enum isa_step load_part(struct nst_cpu *cpu, uint64_t linear, unsigned size, unsigned access,
                                uint64_t *value) {
-  uint64_t physical;
+  uint64_t physical = 0;
   enum isa_step step = translate(cpu, linear, access, &physical);
   if (step != ISA_NEXT) return step;
   *value = memory_has(cpu->machine, physical, size)
@@ -138,10 +138,10 @@ static enum isa_step load_slow(struct nst_cpu *cpu, uint64_t linear, unsigned si
                                uint64_t *value) {
   unsigned first = PAGE_BYTES - (unsigned)(linear & (PAGE_BYTES - 1));
   if (first >= size) return load_part(cpu, linear, size, access, value);
-  uint64_t low, high;
+  uint64_t low = 0, high = 0;
   enum isa_step step = load_part(cpu, linear, first, access, &low);
   if (step == ISA_NEXT) step = load_part(cpu, linear + first, size - first, access, &high);
-  if (step == ISA_NEXT) *value = low | high << first * 8;
+  if (step == ISA_NEXT) *value = low | high << (first & 7) * 8;
   return step;
 }
 
@@ -179,7 +179,7 @@ static enum isa_step store_slow(struct nst_cpu *cpu, uint64_t linear, unsigned s
                                 uint64_t value) {
   unsigned first = PAGE_BYTES - (unsigned)(linear & (PAGE_BYTES - 1));
   if (first > size) first = size;
-  uint64_t low, high = 0;
+  uint64_t low = 0, high = 0;
   enum isa_step step = translate(cpu, linear, WALK_WRITE, &low);
   if (step == ISA_NEXT && first < size) step = translate(cpu, linear + first, WALK_WRITE, &high);
   if (step != ISA_NEXT) return step;
@@ -205,7 +205,7 @@ enum isa_step cpu_store(void *context, uint64_t linear, unsigned size, uint64_t 
 
 enum isa_step cpu_fetch(void *context, uint64_t linear, const uint8_t **bytes, uint64_t *frame) {
   struct nst_cpu *cpu = context;
-  uint64_t physical;
+  uint64_t physical = 0;
   const struct tlb_entry *entry = tlb_find(&cpu->tlb, linear, WALK_EXECUTE | privilege(cpu));
   if (entry) {
     physical = entry->frame;

@@ -233,7 +233,7 @@ void claims_evaluate(const struct replay *replay, const struct scenario_claim *c
 unsigned claims_count(const struct replay *replay) {
   unsigned holding = 0;
   for (unsigned i = 0; i < replay->scenario->claim_count; i++) {
-    struct claim_result result;
+    struct claim_result result = {0};
     claims_evaluate(replay, &replay->scenario->claim[i], &result);
     if (result.holds) holding++;
   }
@@ -257,7 +257,7 @@ void claims_print(FILE *out, const struct replay *replay) {
   fprintf(out, "\nClaims%s\n", scenario->claim_count ? "" : ": the scenario makes none");
   for (unsigned i = 0; i < scenario->claim_count; i++) {
     const struct scenario_claim *claim = &scenario->claim[i];
-    struct claim_result result;
+    struct claim_result result = {0};
     claims_evaluate(replay, claim, &result);
     fprintf(out, "  %s  %-9s  ", result.holds ? "holds" : "FAILS", mark_word(claim->mark));
     if (claim->line) fprintf(out, "line %u: ", claim->line);

@@ -149,7 +149,7 @@ static void lay_out(const struct table *table, struct group *group) {
     group->width[i] = widest + 2;
     group->total += group->width[i];
   }
-  for (unsigned i = 0; group->total < least; i = (i + 1) % group->count) {
+  for (unsigned i = 0; group->count && group->total < least; i = (i + 1) % group->count) {
     group->width[i]++;
     group->total++;
   }
