@@ -93,6 +93,7 @@ enum hv_fault hv_compose(struct hv *hv, uint64_t address, uint64_t *qualificatio
     *qualification &= ~UINT64_C(0x38);
     return HV_FAULT_VIOLATION;
   }
+  if (hv_pool_is_low(hv)) hv_merged_invalidate(hv, 0);
   unsigned level = leaf.level > 2 ? 2 : leaf.level;
   uint64_t attributes = leaf.permissions | (leaf.entry & UINT64_C(0x78));
   hv_ept_map(hv, hv_merged_eptp(hv, eptp), address, own, level, attributes);

@@ -153,7 +153,8 @@ void hv_handle_ept_violation(struct hv *hv) {
     hv_ept_map(hv, eptp, address, own, 1, HV_EPT_RWX | HV_EPT_WB);
     return;
   }
-  if (address >> 12 != APIC_PAGE) hv_ept_map(hv, eptp, address, 0, 1, HV_EPT_MMIO);
+  if (address >> 12 != APIC_PAGE && !hv_pool_is_low(hv))
+    hv_ept_map(hv, eptp, address, 0, 1, HV_EPT_MMIO);
   emulate(hv, address);
 }
 

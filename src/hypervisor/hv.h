@@ -142,6 +142,8 @@ static inline uint64_t hv_vmcs12(struct hv *hv, enum vmcs_field field) {
 static inline void hv_set_vmcs12(struct hv *hv, enum vmcs_field field, uint64_t value) {
   hv_store(hv, HV_AT(vmcs12) + 8 * (size_t)field, value);
 }
+/* Few pages are left: caches (merged tables, MMIO entries) must give way or not grow. */
+bool hv_pool_is_low(struct hv *hv);
 /* A zeroed page of its pool. */
 uint64_t hv_page_alloc(struct hv *hv);
 void hv_page_free(struct hv *hv, uint64_t page);

@@ -14,6 +14,12 @@ bool hv_has(const struct hv *hv, enum vmcs_feature feature) {
   return hv->features >> feature & 1;
 }
 
+/* What is left then is for the tables of the guest's own memory, which are few. */
+bool hv_pool_is_low(struct hv *hv) {
+  enum { RESERVE = 0x400000 };
+  return hv_load(hv, HV_AT(pool_next)) > HV_CHILD_BASE - RESERVE && !hv_load(hv, HV_AT(pool_free));
+}
+
 uint64_t hv_page_alloc(struct hv *hv) {
   uint64_t page = hv_load(hv, HV_AT(pool_free));
   if (page) {

@@ -150,15 +150,15 @@ enum isa_step cpu_exception(void *context, const struct isa_fault *fault) {
   if (!cpu->vmx.nonroot) return ISA_NEXT;
   uint32_t error = fault->has_error_code ? fault->error_code : 0;
   if (!vmcs_intercepts_exception(&cpu->vmx.vmcs, fault->vector, error)) return ISA_NEXT;
-  /* SDM 3C "Information for VM Exits Due to Vectored Events": type 3 hardware, 6 software. */
-  bool breakpoint = fault->software;
+  /* SDM 3C "Information for VM Exits Due to Vectored Events": type 3 hardware, 5 INT1, 6 INT3. */
+  uint32_t type = !fault->software ? 3 : fault->vector == X86_EXCEPTION_DB ? 5 : 6;
   struct vmcs_exit exit = {
       .reason = EXIT_REASON_EXCEPTION_NMI,
       .length = fault->software && cpu->isa.uop ? cpu->isa.uop->length : 0,
       .qualification = fault->vector == X86_EXCEPTION_PF || fault->vector == X86_EXCEPTION_DB
                            ? fault->address
                            : 0,
-      .interruption_information = (uint32_t)fault->vector | (breakpoint ? 6u : 3u) << 8 |
+      .interruption_information = (uint32_t)fault->vector | type << 8 |
                                   (fault->has_error_code ? UINT32_C(1) << 11 : 0) |
                                   UINT32_C(1) << 31,
       .interruption_error = error,
