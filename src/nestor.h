@@ -175,6 +175,9 @@ enum nst_native_entry {
 /* What the handler's last instruction is; the run loop issues it after the handler returned. */
 enum nst_native_end { NST_NATIVE_RESUME, NST_NATIVE_LAUNCH, NST_NATIVE_STOP };
 enum { NST_NATIVE_OFFSET_START = 0x00, NST_NATIVE_OFFSET_EXIT = 0x10 };
+/* Handler of exception v in software whose IDT points here: 0x300 + 8 * v, v below 32. The call
+ * whose instruction faulted returns NST_VMX_FAULT or false. */
+enum { NST_NATIVE_OFFSET_FAULT = 0x300 };
 
 /* Software of a level. Keeps no state in C between calls: that lives in its level's memory. */
 typedef enum nst_native_end (*nst_native_fn)(struct nst_cpu *cpu, void *context,

@@ -159,7 +159,7 @@ static void handle_event(struct hv *hv) {
   hv_inject(hv, info & 0xff, has_error, (uint32_t)error);
 }
 
-static void shut_down(struct hv *hv) {
+void hv_shut_down(struct hv *hv) {
   hv_set(hv, FIELD_GUEST_ACTIVITY_STATE, 1);
   hv->user = true;
 }
@@ -223,7 +223,7 @@ void hv_handle(struct hv *hv, uint32_t reason) {
       handle_event(hv);
       break;
     case EXIT_REASON_TRIPLE_FAULT:
-      shut_down(hv);
+      hv_shut_down(hv);
       break;
     case EXIT_REASON_GDTR_IDTR:
     case EXIT_REASON_LDTR_TR:

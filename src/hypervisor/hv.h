@@ -241,6 +241,12 @@ void hv_handle_vmx(struct hv *hv, uint32_t reason);
 bool hv_shadowed_access(struct hv *hv, uint32_t reason);
 /* Forgets the current VMCS of the guest hypervisor, everything written back to its memory. */
 void hv_release_current(struct hv *hv);
+/* MSR areas of the guest hypervisor, for whoever's region is current: 16-byte rows of index and
+ * value. They return the number of the row that cannot be processed, or 0. */
+uint64_t hv_load_msrs(struct hv *hv, enum vmcs_field area, enum vmcs_field count);
+uint64_t hv_store_msrs(struct hv *hv);
+/* The guest hypervisor's processor shuts down, as after a VMX abort or a triple fault. */
+void hv_shut_down(struct hv *hv);
 /* A refused entry of the merged region: told to the guest hypervisor. */
 void hv_nested_refused(struct hv *hv);
 /* An entry of the nested guest that fails after its host state was accepted. */

@@ -150,16 +150,31 @@ static void merge_translation(struct hv *hv) {
   }
 }
 
-/* MSRs that the guest hypervisor wants loaded at entry: 16-byte rows of index and value. Returns
- * the number of the row that cannot be, or 0. */
-static uint64_t load_msrs(struct hv *hv, enum vmcs_field area, enum vmcs_field count) {
-  uint64_t rows = hv_vmcs12(hv, count), base = hv_vmcs12(hv, area);
+/* A row of an MSR area of the guest hypervisor: own address, or UINT64_MAX. */
+static uint64_t msr_row(struct hv *hv, enum vmcs_field area, uint64_t index) {
+  return hv_guest_memory(hv, hv_vmcs12(hv, area) + 16 * index);
+}
+
+uint64_t hv_load_msrs(struct hv *hv, enum vmcs_field area, enum vmcs_field count) {
+  uint64_t rows = hv_vmcs12(hv, count);
   for (uint64_t i = 0; i < rows; i++) {
-    uint64_t row = hv_guest_memory(hv, base + 16 * i);
+    uint64_t row = msr_row(hv, area, i);
     if (row == UINT64_MAX) return i + 1;
     uint64_t index = nst_load(hv->cpu, row, 8), value = nst_load(hv->cpu, row + 8, 8);
     bool refused = index >> 32 || index == 0xc0000100 || index == 0xc0000101 || index >> 8 == 8;
     if (refused || !hv_write_msr(hv, (uint32_t)index, value)) return i + 1;
+  }
+  return 0;
+}
+
+uint64_t hv_store_msrs(struct hv *hv) {
+  uint64_t rows = hv_vmcs12(hv, FIELD_VM_EXIT_MSR_STORE_COUNT);
+  for (uint64_t i = 0; i < rows; i++) {
+    uint64_t row = msr_row(hv, FIELD_VM_EXIT_MSR_STORE_ADDR, i), value = 0;
+    if (row == UINT64_MAX) return i + 1;
+    uint64_t index = nst_load(hv->cpu, row, 8);
+    if (index >> 32 || !hv_read_msr(hv, (uint32_t)index, &value)) return i + 1;
+    nst_store(hv->cpu, row + 8, 8, value);
   }
   return 0;
 }
@@ -174,7 +189,7 @@ void hv_nested_enter(struct hv *hv) {
   hv_run(hv, ROUTINE_MERGE);
   hv_need_region(hv, HV_REGION_MERGED);
   hv->flags &= ~(uint64_t)(HV_RARE_DIRTY | HV_RARE_STALE);
-  uint64_t failed = load_msrs(hv, FIELD_VM_ENTRY_MSR_LOAD_ADDR, FIELD_VM_ENTRY_MSR_LOAD_COUNT);
+  uint64_t failed = hv_load_msrs(hv, FIELD_VM_ENTRY_MSR_LOAD_ADDR, FIELD_VM_ENTRY_MSR_LOAD_COUNT);
   if (failed) hv_failed_entry(hv, EXIT_REASON_MSR_LOAD_FAIL | EXIT_REASON_FAILED_ENTRY, failed);
 }
 

@@ -21,6 +21,7 @@ enum {
 #define MSR_STAR UINT32_C(0xc0000081)
 #define MSR_FS_BASE UINT32_C(0xc0000100)
 #define MSR_GS_BASE UINT32_C(0xc0000101)
+#define MSR_KERNEL_GS_BASE UINT32_C(0xc0000102)
 
 /* ---- CPUID */
 
@@ -149,7 +150,8 @@ bool hv_read_msr(struct hv *hv, uint32_t number, uint64_t *value) {
     *value = is_known_in_software(field) ? hv_copy(hv, hv->region, field) : hv_get(hv, field);
     return true;
   }
-  return number == MSR_TSC && nst_rdmsr(hv->cpu, MSR_TSC, value);
+  /* Switched by nobody: the register holds the guest's value. */
+  return (number == MSR_TSC || number == MSR_KERNEL_GS_BASE) && nst_rdmsr(hv->cpu, number, value);
 }
 
 static bool is_valid_pat(uint64_t value) {
@@ -195,6 +197,7 @@ static bool accepts(struct hv *hv, uint32_t number, uint64_t value) {
 bool hv_write_msr(struct hv *hv, uint32_t number, uint64_t value) {
   size_t slot = stored_msr(number);
   enum vmcs_field field = msr_field(number);
+  if (number == MSR_KERNEL_GS_BASE) return nst_wrmsr(hv->cpu, number, value);
   if ((!slot && field == FIELD_NONE) || !accepts(hv, number, value)) return false;
   if (slot) {
     hv_store(hv, slot, value);
@@ -202,6 +205,9 @@ bool hv_write_msr(struct hv *hv, uint32_t number, uint64_t value) {
   }
   if (number == MSR_EFER) value |= hv_copy(hv, hv->region, field) & UINT64_C(0x400);
   hv_set(hv, field, value);
+  /* Not fetched at exits: the guest hypervisor's copy is kept in step here. */
+  bool sysenter = number >= MSR_SYSENTER_CS && number <= MSR_SYSENTER_EIP;
+  if (sysenter && (hv->flags & HV_IN_NESTED)) hv_set_vmcs12(hv, field, value);
   if (number == MSR_PAT) hv_run(hv, ROUTINE_SET_PAT);
   return true;
 }

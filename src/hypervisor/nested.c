@@ -241,13 +241,16 @@ static void load_host_state(struct hv *hv) {
 }
 
 /* The guest hypervisor gets control at its host RIP. */
-static void enter_guest_hypervisor(struct hv *hv) {
+static void enter_guest_hypervisor(struct hv *hv, bool aborted) {
   hv->level->reflected++;
   load_host_state(hv);
   hv->flags &= ~(uint64_t)HV_IN_NESTED;
   if (hv_has(hv, VMCS_HAS_SHADOW_VMCS)) hv->flags |= HV_PUSH_DUE;
   hv_run(hv, ROUTINE_REFLECT_LOAD);
   hv_need_region(hv, HV_REGION_OWN);
+  /* SDM 3C "VMX Aborts": an MSR area that cannot be processed at an exit. */
+  if (aborted || hv_load_msrs(hv, FIELD_VM_EXIT_MSR_LOAD_ADDR, FIELD_VM_EXIT_MSR_LOAD_COUNT))
+    hv_shut_down(hv);
 }
 
 void hv_reflect(struct hv *hv, uint32_t reason, uint64_t qualification, uint64_t guest_physical) {
@@ -257,13 +260,13 @@ void hv_reflect(struct hv *hv, uint32_t reason, uint64_t qualification, uint64_t
   hv_set_vmcs12(hv, FIELD_VM_EXIT_REASON, reason);
   hv_set_vmcs12(hv, FIELD_EXIT_QUALIFICATION, qualification);
   hv_set_vmcs12(hv, FIELD_GUEST_PHYSICAL_ADDRESS, guest_physical);
-  enter_guest_hypervisor(hv);
+  enter_guest_hypervisor(hv, hv_store_msrs(hv) != 0);
 }
 
 void hv_failed_entry(struct hv *hv, uint32_t reason, uint64_t qualification) {
   hv_set_vmcs12(hv, FIELD_VM_EXIT_REASON, reason);
   hv_set_vmcs12(hv, FIELD_EXIT_QUALIFICATION, qualification);
-  enter_guest_hypervisor(hv);
+  enter_guest_hypervisor(hv, false);
 }
 
 /* The processor found the nested guest's state invalid: that is the guest hypervisor's doing. */

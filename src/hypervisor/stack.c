@@ -37,6 +37,19 @@ static void map_identity(struct nst_machine *machine, uint64_t base, uint64_t im
   }
 }
 
+/* Flat descriptors, and gates whose handlers are the native page's fault entries. */
+static void lay_tables(struct nst_machine *machine, uint64_t base) {
+  enum { IDT = HV_TABLES + 0x400, TSS = HV_TABLES + 0x800, VECTORS = 32 };
+  const uint64_t gdt[] = {0, UINT64_C(0x00af9b000000ffff), UINT64_C(0x00cf93000000ffff),
+                          UINT64_C(0x00008b0000000067) | (uint64_t)TSS << 16, 0};
+  nst_mem_write(machine, base + HV_TABLES, gdt, sizeof gdt);
+  for (uint64_t v = 0; v < VECTORS; v++) {
+    uint64_t handler = HV_NATIVE_PAGE + NST_NATIVE_OFFSET_FAULT + 8 * v;
+    poke(machine, base + IDT + 16 * v,
+         handler | (uint64_t)8 << 16 | UINT64_C(0x8e00) << 32); /* below 64 KiB */
+  }
+}
+
 static void poke_state(struct nst_machine *machine, unsigned level, size_t member, uint64_t value) {
   poke(machine, level_base(level) + HV_STATE + member, value);
 }
@@ -46,6 +59,7 @@ static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack 
   bool innermost = level == stack->depth - 1;
   uint64_t flags = innermost ? (config->eager ? HV_EAGER : 0) : HV_GUEST_IS_VMX | HV_EAGER;
   map_identity(machine, level_base(level), 0, 1);
+  lay_tables(machine, level_base(level));
   poke_state(machine, level, HV_AT(flags), flags);
   poke_state(machine, level, HV_AT(guest_size), stack->memory - level_base(level + 1));
   poke_state(machine, level, HV_AT(pool_next), HV_POOL);

@@ -187,22 +187,43 @@ void cpu_run(struct nst_cpu *cpu) {
             (unsigned long long)cpu->isa.state.rip);
 }
 
+/* The instruction's exception came through the IDT of its level: the frame on the stack is taken
+ * back and the fault is the call's result. SDM 3A "Exception- or Interrupt-Handler Procedures". */
+static enum isa_step take_fault(struct nst_cpu *cpu) {
+  struct x86_state *state = &cpu->isa.state;
+  unsigned vector = (unsigned)(state->rip & 0xff) / 8;
+  bool has_error = vector == X86_EXCEPTION_DF || vector == X86_EXCEPTION_AC ||
+                   (vector >= X86_EXCEPTION_TS && vector <= X86_EXCEPTION_PF);
+  uint64_t frame[6] = {0}, at = state->gpr[X86_RSP];
+  for (unsigned i = has_error ? 0 : 1; i < 6; i++, at += 8) cpu_load(cpu, at, 8, &frame[i]);
+  cpu->isa.fault = (struct isa_fault){
+      .vector = (uint8_t)vector, .has_error_code = has_error, .error_code = (uint32_t)frame[0]};
+  state->rip = frame[1];
+  state->rflags = frame[3];
+  state->gpr[X86_RSP] = frame[4];
+  return ISA_FAULT;
+}
+
+static bool is_own_page(const struct nst_cpu *cpu, uint64_t physical) {
+  return (physical & ~UINT64_C(0xfff)) == cpu->native_frame[cpu->nesting - 1];
+}
+
 /* The lower levels run until the handler on top of the stack has control again: at `after` when
- * the instruction at `at` was completed for it, at `at` when it must be tried again. */
-static bool wait_for_completion(struct nst_cpu *cpu, uint64_t at, uint64_t after) {
+ * the instruction at `at` was completed for it, at `at` when it must be tried again (ISA_NEXT), at
+ * a fault entry when it had an exception. */
+static enum isa_step wait_for_completion(struct nst_cpu *cpu, uint64_t at, uint64_t after) {
   for (;;) {
-    if (cpu->vmx.nonroot && (cpu->isa.state.rip == after || cpu->isa.state.rip == at)) {
-      uint64_t physical;
-      if (cpu_code_page(cpu, cpu->isa.state.rip, &physical) &&
-          physical == cpu->native_frame[cpu->nesting - 1])
-        return true;
-    }
-    if (!run_until_native(cpu)) return false;
-    if (cpu->isa.state.rip != at && cpu->isa.state.rip != after) {
-      cpu_die(cpu, "native software was resumed out of order at 0x%llx",
-              (unsigned long long)cpu->isa.state.rip);
-      return false;
-    }
+    uint64_t rip = cpu->isa.state.rip, physical;
+    if (cpu->vmx.nonroot && (rip == after || rip == at) && cpu_code_page(cpu, rip, &physical) &&
+        is_own_page(cpu, physical))
+      return ISA_NEXT;
+    if (!run_until_native(cpu)) return ISA_STOP;
+    rip = cpu->isa.state.rip;
+    bool fault = (rip & 0xfff) - NST_NATIVE_OFFSET_FAULT < 0x100;
+    if (fault && is_own_page(cpu, cpu->native_fetched)) return take_fault(cpu);
+    if (rip != at && rip != after)
+      return cpu_die(cpu, "native software was resumed out of order at 0x%llx",
+                     (unsigned long long)rip);
   }
 }
 
@@ -214,8 +235,8 @@ enum isa_step native_execute(struct nst_cpu *cpu, enum native_insn insn) {
     cpu->isa.state.rip = at;
     enum isa_step step = isa_execute(&cpu->isa, uop);
     if (step != ISA_EXIT) return step;
-    if (!wait_for_completion(cpu, at, at + uop->length)) return ISA_STOP;
-    if (cpu->isa.state.rip != at) return ISA_NEXT;
+    step = wait_for_completion(cpu, at, at + uop->length);
+    if (step != ISA_NEXT || cpu->isa.state.rip != at) return step;
   }
 }
 
