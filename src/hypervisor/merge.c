@@ -43,6 +43,10 @@ static void merge_controls(struct hv *hv) {
   const uint64_t bitmaps = VMCS_BIT(CPU_BASED_USE_MSR_BITMAPS);
   const uint64_t not_passed =
       VMCS_BIT(SECONDARY_EXEC_SHADOW_VMCS) | VMCS_BIT(SECONDARY_EXEC_ENABLE_PML);
+  /* Controls that give the guest something, where the others take something away. */
+  const uint64_t theirs =
+      VMCS_BIT(SECONDARY_EXEC_ENABLE_RDTSCP) | VMCS_BIT(SECONDARY_EXEC_ENABLE_INVPCID) |
+      VMCS_BIT(SECONDARY_EXEC_ENABLE_XSAVES) | VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST);
   uint64_t primary12 = hv_vmcs12(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL);
   uint64_t primary = own(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL) | (primary12 & ~bitmaps);
   primary = (primary & ~io) | VMCS_BIT(CPU_BASED_UNCOND_IO_EXITING);
@@ -51,7 +55,7 @@ static void merge_controls(struct hv *hv) {
       own(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL) | hv_vmcs12(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL));
   set(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL, primary);
   set(hv, FIELD_SECONDARY_VM_EXEC_CONTROL,
-      (own(hv, FIELD_SECONDARY_VM_EXEC_CONTROL) | secondary12(hv)) & ~not_passed);
+      ((own(hv, FIELD_SECONDARY_VM_EXEC_CONTROL) & ~theirs) | secondary12(hv)) & ~not_passed);
   set(hv, FIELD_VM_EXIT_CONTROLS, own(hv, FIELD_VM_EXIT_CONTROLS));
   uint64_t mode = VMCS_BIT(VM_ENTRY_IA32E_MODE);
   set(hv, FIELD_VM_ENTRY_CONTROLS,

@@ -47,6 +47,25 @@ static bool wants_io(struct hv *hv) {
   return false;
 }
 
+/* MOV to CR3 of one of the CR3-target values does not exit. */
+static bool is_cr3_target(struct hv *hv, uint64_t value) {
+  uint64_t count = hv_vmcs12(hv, FIELD_CR3_TARGET_COUNT);
+  for (unsigned i = 0; i < 4 && i < count; i++)
+    if (hv_vmcs12(hv, (enum vmcs_field)(FIELD_CR3_TARGET_VALUE0 + i)) == value) return true;
+  return false;
+}
+
+static bool wants_exception(struct hv *hv) {
+  enum { PAGE_FAULT = 14 };
+  unsigned vector = hv_get(hv, FIELD_VM_EXIT_INTR_INFO) & 31;
+  bool in_bitmap = hv_vmcs12(hv, FIELD_EXCEPTION_BITMAP) >> vector & 1;
+  if (vector != PAGE_FAULT) return in_bitmap;
+  uint64_t error = hv_get(hv, FIELD_VM_EXIT_INTR_ERROR_CODE);
+  bool match = (error & hv_vmcs12(hv, FIELD_PAGE_FAULT_ERROR_CODE_MASK)) ==
+               hv_vmcs12(hv, FIELD_PAGE_FAULT_ERROR_CODE_MATCH);
+  return in_bitmap == match;
+}
+
 static bool wants_cr(struct hv *hv) {
   uint64_t qualification = hv_get(hv, FIELD_EXIT_QUALIFICATION);
   unsigned cr = qualification & 15, access = qualification >> 4 & 3, reg = qualification >> 8 & 15;
@@ -54,14 +73,13 @@ static bool wants_cr(struct hv *hv) {
   if (access == 1)
     return primary12(hv, cr == 3 ? VMCS_BIT(CPU_BASED_CR3_STORE_EXITING)
                                  : VMCS_BIT(CPU_BASED_CR8_STORE_EXITING));
-  if (cr == 3) return primary12(hv, VMCS_BIT(CPU_BASED_CR3_LOAD_EXITING));
+  value = reg == NST_REG_RSP ? hv_get(hv, FIELD_GUEST_RSP) : hv_gpr(hv, reg);
+  if (cr == 3)
+    return primary12(hv, VMCS_BIT(CPU_BASED_CR3_LOAD_EXITING)) && !is_cr3_target(hv, value);
   if (cr == 8) return primary12(hv, VMCS_BIT(CPU_BASED_CR8_LOAD_EXITING));
   mask = hv_vmcs12(hv, cr ? FIELD_CR4_GUEST_HOST_MASK : FIELD_CR0_GUEST_HOST_MASK);
   shadow = hv_vmcs12(hv, cr ? FIELD_CR4_READ_SHADOW : FIELD_CR0_READ_SHADOW);
-  if (access == 0) {
-    value = reg == NST_REG_RSP ? hv_get(hv, FIELD_GUEST_RSP) : hv_gpr(hv, reg);
-    return (value ^ shadow) & mask;
-  }
+  if (access == 0) return (value ^ shadow) & mask;
   if (access == 2) return mask & shadow & 8; /* CLTS */
   value = qualification >> 16 & 15;          /* LMSW */
   return ((value ^ shadow) & mask & 14) || (value & ~shadow & mask & 1);
@@ -76,8 +94,7 @@ static bool wants(struct hv *hv, uint32_t reason) {
     case EXIT_REASON_PML_FULL:
       return false;
     case EXIT_REASON_EXCEPTION_NMI:
-      return hv_vmcs12(hv, FIELD_EXCEPTION_BITMAP) >> (hv_get(hv, FIELD_VM_EXIT_INTR_INFO) & 31) &
-             1;
+      return wants_exception(hv);
     case EXIT_REASON_MSR_READ:
     case EXIT_REASON_MSR_WRITE:
       return wants_msr(hv, reason == EXIT_REASON_MSR_WRITE);

@@ -137,9 +137,18 @@ static bool decides_simple(struct nst_cpu *cpu, const struct isa_request *r,
   return false;
 }
 
+/* Instructions that do not exist for a guest until a control enables them. */
+static bool is_disabled(const struct nst_cpu *cpu, enum isa_intercept intercept) {
+  if (intercept == ISA_INTERCEPT_RDTSCP)
+    return !has_secondary(cpu, VMCS_BIT(SECONDARY_EXEC_ENABLE_RDTSCP));
+  return intercept == ISA_INTERCEPT_INVPCID &&
+         !has_secondary(cpu, VMCS_BIT(SECONDARY_EXEC_ENABLE_INVPCID));
+}
+
 enum isa_step cpu_intercept(void *context, const struct isa_request *request) {
   struct nst_cpu *cpu = context;
   if (!cpu->vmx.nonroot) return ISA_NEXT;
+  if (is_disabled(cpu, request->intercept)) return isa_raise(&cpu->isa, X86_EXCEPTION_UD, false, 0);
   struct vmcs_exit exit = {.length = request->length};
   if (!decides_simple(cpu, request, &exit)) return ISA_NEXT;
   return cpu_exit(cpu, &exit);
