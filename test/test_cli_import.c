@@ -98,6 +98,10 @@ static void failed_import_leaves_no_file(void) {
   EXPECT_EQ("interrupted", run_import(place.in, place.out, text, sizeof text, true), 130);
   EXPECT_STRING("interrupted", text, "nestor: interrupted; nothing imported\n");
   EXPECT_EQ("no file", file_size(place.out), -1);
+  EXPECT_EQ("a pipe", mkfifo(place.out, 0600), 0);
+  EXPECT_EQ("a pipe stays one", run_import(place.in, place.out, text, sizeof text, false), 2);
+  EXPECT_CONTAINS("a pipe stays one", text, "is a device or pipe");
+  unlink(place.out);
   write_text(place.in, "\x01\x02\x03 junk");
   EXPECT_EQ("junk", run_import(place.in, place.out, text, sizeof text, false), 2);
   EXPECT_CONTAINS("junk", text, "/in.txt");

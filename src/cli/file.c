@@ -28,14 +28,13 @@ static bool ends_in_xml(const char *path) {
 /* XML by its name or by its first character; no kind of trace begins with "<". */
 bool cli_is_scenario(const char *path) {
   if (ends_in_xml(path)) return true;
+  struct stat status; /* beforehand: opening a pipe waits for its writer, closing it ends that */
+  if (stat(path, &status) != 0 || !S_ISREG(status.st_mode)) return false;
   FILE *file = fopen(path, "rb");
   if (file == NULL) return false;
-  struct stat status;
-  int character = EOF;
-  if (fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode)) {
-    do character = fgetc(file);
-    while (isspace(character));
-  }
+  int character;
+  do character = fgetc(file);
+  while (isspace(character));
   fclose(file);
   return character == '<';
 }

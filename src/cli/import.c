@@ -88,6 +88,12 @@ static bool is_same_file(const char *a, const char *b) {
   return both && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+/* A finished trace is renamed to its place, which would put a file where a device was. */
+static bool is_special(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
 static int run_import(const struct cli *cli, int argc, char **argv) {
   bool salvage = false;
   int first, status = cli_parse(cli, &cli_import_command, argc, argv,
@@ -104,6 +110,8 @@ static int run_import(const struct cli *cli, int argc, char **argv) {
   if (status != CLI_GO_ON) return status;
   if (out[0] == '\0') return cli_fail(cli, "'' names no file; expected the file to write");
   if (is_same_file(in, out)) return cli_fail(cli, "'%s' would be written over itself", in);
+  if (is_special(out))
+    return cli_fail(cli, "'%s' is a device or pipe; expected a file to write", out);
   return convert(cli, in, out, salvage);
 }
 

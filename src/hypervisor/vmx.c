@@ -277,6 +277,12 @@ static void handle_entry(struct hv *hv, bool launch) {
   hv_nested_enter(hv);
 }
 
+/* What VM entry accepts: uncacheable or write-back, four levels, reserved bits clear. */
+static bool is_valid_eptp(uint64_t eptp) {
+  uint64_t type = eptp & 7, reserved = UINT64_C(0xf80) | UINT64_C(0xfff) << 52;
+  return (type == 0 || type == 6) && (eptp >> 3 & 7) == 3 && !(eptp & reserved);
+}
+
 static void handle_invept(struct hv *hv) {
   uint64_t type = register_value(hv, hv_get(hv, FIELD_VMX_INSTRUCTION_INFO) >> 28 & 15), eptp;
   if (type < 1 || type > 2) {
@@ -284,6 +290,10 @@ static void handle_invept(struct hv *hv) {
     return;
   }
   if (!load_operand(hv, 0, &eptp)) return;
+  if (type == 1 && !is_valid_eptp(eptp)) {
+    fail(hv, 28);
+    return;
+  }
   hv_merged_invalidate(hv, type == 1 ? eptp : 0);
   succeed(hv);
 }
@@ -308,7 +318,11 @@ static void handle_invvpid(struct hv *hv) {
 
 void hv_handle_vmx(struct hv *hv, uint32_t reason) {
   bool entry = reason == EXIT_REASON_VMLAUNCH || reason == EXIT_REASON_VMRESUME;
-  if (reason != EXIT_REASON_VMON && !(hv->flags & HV_GUEST_VMXON)) {
+  const uint64_t vmxe = 1 << 13; /* never the guest's own: its read shadow is what it wrote */
+  bool exists = reason == EXIT_REASON_VMON
+                    ? hv_copy(hv, HV_REGION_OWN, FIELD_CR4_READ_SHADOW) & vmxe
+                    : hv->flags & HV_GUEST_VMXON;
+  if (!exists) {
     hv_inject(hv, VECTOR_UD, false, 0);
     return;
   }

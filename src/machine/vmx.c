@@ -176,6 +176,15 @@ static enum isa_step exec_vmwrite(struct nst_cpu *cpu, const struct isa_request 
 
 /* ---- invalidation */
 
+/* What VM entry accepts: uncacheable or write-back, four levels, reserved bits clear. */
+static bool is_valid_eptp(const struct nst_cpu *cpu, uint64_t eptp) {
+  uint64_t cap = cpu->machine->capability.ept_vpid, type = eptp & 7;
+  bool type_exists = (type == 0 && (cap >> 8 & 1)) || (type == 6 && (cap >> 14 & 1));
+  bool flags_exist = !(eptp >> 6 & 1) || (cap >> 21 & 1);
+  return type_exists && flags_exist && (eptp >> 3 & 7) == 3 && !(eptp & 0xf80) &&
+         !(eptp >> cpu->machine->capability.physical_bits);
+}
+
 static enum isa_step exec_invept(struct nst_cpu *cpu, const struct isa_request *r) {
   uint64_t cap = cpu->machine->capability.ept_vpid;
   uint64_t type = cpu->isa.state.gpr[r->reg2], eptp;
@@ -183,6 +192,8 @@ static enum isa_step exec_invept(struct nst_cpu *cpu, const struct isa_request *
     return fail(cpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
   enum isa_step step = load_operand(cpu, r, 0, &eptp);
   if (step != ISA_NEXT) return step;
+  if (type == 1 && !is_valid_eptp(cpu, eptp))
+    return fail(cpu, VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID);
   if (type == 1)
     tlb_flush_ep4ta(&cpu->tlb, eptp & ~UINT64_C(0xfff));
   else

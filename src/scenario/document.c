@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DEPTH_LIMIT = 16, QUOTED = 64 };
+enum { DEPTH_LIMIT = 16, ATTRIBUTE_LIMIT = 64, QUOTED = 64 };
 
 void printable(const char *text, char *out, size_t size) {
   size_t i = 0;
@@ -76,7 +76,10 @@ static bool read_bytes(struct document *document, FILE *file, char **bytes, size
 }
 
 static bool read_file(struct document *document, char **bytes, size_t *size) {
-  struct stat status;
+  struct stat status; /* beforehand: opening a pipe waits for its writer */
+  if (stat(document->path, &status) == 0 && S_ISFIFO(status.st_mode)) {
+    return document_fault_line(document, 0, "is a pipe; expected a scenario (.xml)");
+  }
   FILE *file = fopen(document->path, "rb");
   if (file == NULL) {
     return document_fault_line(document, 0, "cannot be opened: %s", strerror(errno));
@@ -126,6 +129,8 @@ static void on_start(void *context, const xmlChar *name, const xmlChar *prefix, 
     refuse(context, "a scenario has no namespaces");
   } else if (parser->nodeNr >= DEPTH_LIMIT) {
     refuse(context, "elements are nested too deep; expected a scenario");
+  } else if (attribute_count > ATTRIBUTE_LIMIT) {
+    refuse(context, "an element has too many attributes; expected a scenario");
   } else {
     xmlSAX2StartElementNs(context, name, prefix, uri, namespace_count, namespaces, attribute_count,
                           defaulted_count, attributes);
@@ -187,8 +192,8 @@ bool document_read(struct document *document) {
     free(bytes);
     return document_fault_line(document, 0, "no memory to read it");
   }
-  document->tree =
-      xmlCtxtReadMemory(parser, bytes, (int)size, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOCDATA);
+  document->tree = xmlCtxtReadMemory(parser, bytes, (int)size, NULL, NULL,
+                                     XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES);
   if (document->tree == NULL) document_fault_line(document, 0, "not XML; expected a scenario");
   xmlFreeParserCtxt(parser);
   free(bytes);

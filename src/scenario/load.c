@@ -78,7 +78,8 @@ static const char *trouble_with(const char *path) {
   struct stat status;
   if (stat(path, &status) != 0) return errno == ENOENT ? "no such file" : strerror(errno);
   if (S_ISDIR(status.st_mode)) return "is a directory; expected a trace";
-  if (S_ISREG(status.st_mode) && status.st_size == 0) return "empty file; expected a trace";
+  if (!S_ISREG(status.st_mode)) return "is a device or pipe; expected a file, read once a variant";
+  if (status.st_size == 0) return "empty file; expected a trace";
   return access(path, R_OK) == 0 ? NULL : strerror(errno);
 }
 

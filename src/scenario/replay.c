@@ -117,6 +117,20 @@ static bool play(struct player *player, struct replay_variant *variant,
   return true;
 }
 
+/* Without a sentence of the machine's, the guest ended somewhere else: it has no handler for a
+ * fault, such as the #GP of an MSR that is not modelled. */
+static int fail_event(struct run *run, uint64_t number, const struct trace_event *event,
+                      const struct nst_machine *machine) {
+  char label[TRACE_LABEL_MAX];
+  const char *why = nst_error(machine);
+  trace_event_label(event, label, sizeof label);
+  return fail(run, BAD_INPUT, "%s: event %llu (%s, 0x%llx) stopped the machine: %s",
+              run->scenario->trace, (unsigned long long)number, label, (unsigned long long)event->a,
+              why[0] ? why
+                     : "the guest did not come back from it; it faults, or asks for what is "
+                       "not modelled");
+}
+
 static int play_trace(struct run *run, unsigned index, struct player *player) {
   struct replay_variant *variant = &run->replay->variant[index];
   struct trace_reader *reader = open_trace(run);
@@ -128,9 +142,7 @@ static int play_trace(struct run *run, unsigned index, struct player *player) {
   while (status == 0 && !is_interrupted(run) && (more = trace_next(reader, &event)) > 0) {
     show_progress(run, index, events++, started);
     if (index == 0) count_recorded(run, &event);
-    if (!play(player, variant, &event))
-      status = fail(run, BAD_INPUT, "%s: event %llu stopped the machine: %s", run->scenario->trace,
-                    (unsigned long long)events, nst_error(player->machine));
+    if (!play(player, variant, &event)) status = fail_event(run, events, &event, player->machine);
   }
   if (status == 0 && more < 0) status = fail(run, BAD_INPUT, "%s", trace_error(reader));
   if (index == 0) {
