@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * nestor bench: what this build reaches on this machine. Every line is measured, none is a test;
  * compare ratios of one run, absolute figures drift with the machine. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -266,6 +267,7 @@ int cli_bench(int argc, char **argv) {
     fprintf(stderr, "nestor: bench: expected nothing or --format text|csv\n");
     return CLI_USAGE;
   }
+  signal(SIGINT, SIG_DFL); /* every line is out once measured: the first Ctrl-C ends it */
   run(&bench);
   return bench.status;
 }

@@ -25,6 +25,11 @@ static bool is_interrupted(const struct cli *cli) {
   return cli->interrupted != NULL && *cli->interrupted;
 }
 
+static int say_interrupted(const struct cli *cli) {
+  cli_fail(cli, "interrupted; nothing imported");
+  return CLI_INTERRUPTED;
+}
+
 /* Copies all events. CLI_GO_ON, or a status after a sentence. */
 static int copy(const struct cli *cli, struct trace_reader *reader, struct trace_writer *writer) {
   struct trace_event event;
@@ -34,10 +39,7 @@ static int copy(const struct cli *cli, struct trace_reader *reader, struct trace
       return cli_fail_at(cli, CLI_SETUP, trace_writer_error(writer));
     }
   }
-  if (is_interrupted(cli)) {
-    cli_fail(cli, "interrupted; nothing imported");
-    return CLI_INTERRUPTED;
-  }
+  if (is_interrupted(cli)) return say_interrupted(cli);
   return result < 0 ? cli_fail_at(cli, CLI_USAGE, trace_error(reader)) : CLI_GO_ON;
 }
 
@@ -62,7 +64,9 @@ static int convert(const struct cli *cli, const char *in, const char *out, bool 
   char error[ERROR_SIZE] = "";
   const struct trace_options trace_options = {.vmx_reason = vmcs_reason_number, .salvage = salvage};
   struct trace_reader *reader = trace_open(in, &trace_options, error, sizeof error);
-  if (reader == NULL) return cli_fail_at(cli, CLI_USAGE, error);
+  if (reader == NULL) {
+    return is_interrupted(cli) ? say_interrupted(cli) : cli_fail_at(cli, CLI_USAGE, error);
+  }
   int status = CLI_GO_ON;
   struct trace_writer *writer = trace_writer_create(out, trace_source(reader), error, sizeof error);
   if (writer == NULL) {
