@@ -2,6 +2,7 @@
  * A guest that makes no progress uses up its budget, at any depth. */
 #include <string.h>
 
+#include "src/hypervisor/hv.h"
 #include "test/expect.h"
 #include "test/test_hypervisor_stack.h"
 
@@ -9,8 +10,7 @@ enum {
   CODE = 0x20000,
   IDT = 0x41000,
   IDTR = 0x43000,
-  GDT = 0x5000,
-  TSS_IST1 = 0x5800 + 36,
+  TSS_IST1 = HV_GUEST_TSS + 36,
   STACK = 0x60000
 };
 
@@ -34,9 +34,7 @@ static void lay_endless_fault(const struct guest *guest) {
   uint64_t base = image + IDT;
   put(guest, image + IDTR, &limit, sizeof limit);
   put(guest, image + IDTR + 2, &base, sizeof base);
-  const uint64_t gdt[] = {0, UINT64_C(0x00af9b000000ffff), UINT64_C(0x00cf93000000ffff)};
-  put(guest, GDT, gdt, sizeof gdt);
-  put(guest, TSS_IST1, &stack, sizeof stack);
+  put(guest, image + TSS_IST1, &stack, sizeof stack);
 }
 
 static void endless_faults_use_up_the_budget(void) {

@@ -204,7 +204,7 @@ static void set_host(struct hv *hv) {
   hv_set(hv, FIELD_HOST_RIP, HV_NATIVE_PAGE + NST_NATIVE_OFFSET_EXIT);
 }
 
-static void set_segments(struct hv *hv) {
+static void set_segments(struct hv *hv, uint64_t tss) {
   enum {
     CS = 1,
     LDTR = 6,
@@ -223,7 +223,7 @@ static void set_segments(struct hv *hv) {
            i == TR     ? 0x67
            : i == LDTR ? 0
                        : UINT32_MAX);
-    hv_set(hv, (enum vmcs_field)(FIELD_GUEST_ES_BASE + i), i == TR ? HV_TABLES + 0x800 : 0);
+    hv_set(hv, (enum vmcs_field)(FIELD_GUEST_ES_BASE + i), i == TR ? tss : 0);
   }
 }
 
@@ -236,11 +236,11 @@ static void set_guest(struct hv *hv) {
   hv_set(hv, FIELD_GUEST_CR4, cr4_visible | hv_load(hv, HV_AT(own_cr_fixed) + 16));
   hv_set(hv, FIELD_CR4_READ_SHADOW, cr4_visible);
   hv_set(hv, FIELD_GUEST_CR3, hypervisor ? (uint64_t)HV_PML4 : image + HV_GUEST_PML4);
-  set_segments(hv);
-  hv_set(hv, FIELD_GUEST_GDTR_BASE, HV_TABLES);
+  set_segments(hv, hypervisor ? HV_TABLES + 0x800 : image + HV_GUEST_TSS);
+  hv_set(hv, FIELD_GUEST_GDTR_BASE, hypervisor ? (uint64_t)HV_TABLES : image + HV_GUEST_GDT);
   hv_set(hv, FIELD_GUEST_GDTR_LIMIT, 0xffff);
-  hv_set(hv, FIELD_GUEST_IDTR_BASE, HV_TABLES + 0x400);
-  hv_set(hv, FIELD_GUEST_IDTR_LIMIT, 0x3ff);
+  hv_set(hv, FIELD_GUEST_IDTR_BASE, hypervisor ? HV_TABLES + 0x400 : image + HV_GUEST_IDT);
+  hv_set(hv, FIELD_GUEST_IDTR_LIMIT, hypervisor ? 0x3ff : 0xfff);
   hv_set(hv, FIELD_GUEST_RFLAGS, 2);
   hv_set(hv, FIELD_GUEST_DR7, 0x400);
   hv_set(hv, FIELD_GUEST_IA32_DEBUGCTL, 0);

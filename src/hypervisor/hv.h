@@ -39,6 +39,13 @@ enum hv_guest_layout {
   HV_GUEST_PML4 = 0x2000,
   HV_GUEST_PDPT = 0x3000,
   HV_GUEST_PD = 0x4000, /* four of them: 4 GiB mapped one to one */
+  HV_GUEST_GDT = 0x8000,
+  HV_GUEST_TSS = 0x8800,
+  HV_GUEST_IDT = 0x9000,     /* 256 gates */
+  HV_GUEST_STUBS = 0xa000,   /* 16 bytes for each vector: exceptions leave, interrupts return */
+  HV_GUEST_RESUME = 0xb000,  /* where the player wants the guest to go on after an exception */
+  HV_GUEST_FAULTED = 0xb008, /* a byte: 1 + vector of the last exception, 0 = none */
+  HV_GUEST_LEAVE = 0xb010,   /* the code that goes there */
   HV_GUEST_CODE = 0x10000,
   HV_GUEST_BUFFER = 0x100000, /* for string I/O */
   HV_GUEST_STACK = 0x1ff000

@@ -6,7 +6,7 @@
 
 #include "src/hypervisor/stack.h"
 
-enum { BUDGET = 1 << 20, RET = 0xc3 };
+enum { BUDGET = 1 << 16, RET = 0xc3, RFLAGS_IF = 0x202 };
 
 /* The slot of the code page that holds these bytes; written once, reused for every like event. */
 static uint64_t slot_of(struct player *player, const struct player_step *step) {
@@ -34,21 +34,39 @@ static void set_registers(struct player *player, const struct player_step *step)
   nst_reg_write(cpu, NST_REG_RDX, step->rdx);
   nst_reg_write(cpu, NST_REG_RSI, step->rsi);
   nst_reg_write(cpu, NST_REG_RDI, step->rdi);
+  nst_reg_write(cpu, NST_REG_RSP, player->image + HV_GUEST_STACK);
+  nst_reg_write(cpu, NST_REG_RFLAGS, RFLAGS_IF);
+}
+
+/* Where the guest's exception handler is to go on; no exception noted yet. */
+static void set_resume(struct player *player, uint64_t address) {
+  const uint64_t words[2] = {address, 0};
+  _Static_assert(HV_GUEST_FAULTED == HV_GUEST_RESUME + 8, "the byte follows the address");
+  nst_mem_write(player->machine, player->memory_base + player->image + HV_GUEST_RESUME, words,
+                sizeof words);
+}
+
+static bool has_faulted(const struct player *player) {
+  uint8_t vector = 0;
+  nst_mem_read(player->machine, player->memory_base + player->image + HV_GUEST_FAULTED, &vector, 1);
+  return vector;
 }
 
 static enum player_outcome play_step(struct player *player, const struct player_step *step) {
   uint64_t at = slot_of(player, step);
   struct nst_stop stop;
-  if (step->call) {
+  if (step->calls) {
     const uint8_t ret = RET;
     nst_mem_write(player->machine, player->memory_base + step->call, &ret, 1);
   }
   set_registers(player, step);
+  set_resume(player, at + step->length);
   nst_reg_write(player->cpu, NST_REG_RIP, at);
   nst_stop_at(player->cpu, at + step->length);
   nst_run(player->cpu, BUDGET, &stop);
   nst_stop_at(player->cpu, 0);
-  return stop.kind == NST_STOP_MARK ? PLAYER_DONE : PLAYER_STOPPED;
+  if (stop.kind != NST_STOP_MARK) return PLAYER_STOPPED;
+  return has_faulted(player) != step->faults ? PLAYER_FAULTED : PLAYER_DONE;
 }
 
 static void count_assumed(struct player *player, const struct trace_event *event) {

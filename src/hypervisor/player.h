@@ -19,11 +19,14 @@ struct player_step {
   uint8_t bytes[PLAYER_BYTES];
   unsigned length;
   uint64_t rax, rbx, rcx, rdx, rsi, rdi;
-  uint64_t call; /* guest-physical address that is to hold a RET before it is called, 0 = none */
+  bool calls;    /* `call` is to hold a RET before it is called */
+  uint64_t call; /* guest-physical */
+  bool faults;   /* an exception of the guest's own is what was recorded */
 };
 
 enum player_outcome {
   PLAYER_DONE,
+  PLAYER_FAULTED,  /* done, but with an exception of the guest that the recording does not have */
   PLAYER_LEFT_OUT, /* no guest operation, or one that the player has no instruction for */
   PLAYER_STOPPED   /* the machine stopped: nst_error tells why */
 };
@@ -45,7 +48,8 @@ struct player {
 /* A player for a machine made by nst_stack_create without a driven level; guest code that gets the
  * translations of the boot image into place runs now, so that what follows counts only itself. */
 bool player_init(struct player *player, struct nst_machine *machine);
-/* Plays one event: runs until the guest has completed the instruction. */
+/* Plays one event: runs until the guest has completed the instruction, or its exception handler has
+ * given up on it. */
 enum player_outcome player_play(struct player *player, const struct trace_event *event);
 /* Fills *step; false where the event is no guest operation that can be played. */
 bool player_encode(const struct player *player, const struct trace_event *event,

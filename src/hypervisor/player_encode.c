@@ -77,6 +77,7 @@ static bool touch(const struct player *player, const struct trace_event *event,
   struct request request = make(ZYDIS_MNEMONIC_CALL);
   add_register(&request, ZYDIS_REGISTER_RAX);
   step->rax = step->call = address;
+  step->calls = true;
   return finish(&request, step);
 }
 
@@ -118,15 +119,60 @@ static bool port(const struct player *player, const struct trace_event *event,
   return finish(&request, step);
 }
 
-/* The recorded guest may have been in another mode: what 64-bit mode needs stays set. */
-static bool write_cr(const struct trace_event *event, struct player_step *step) {
-  struct request request = make(ZYDIS_MNEMONIC_MOV);
-  if (event->a != 0 && event->a != 4) return false;
-  add_register(&request, event->a ? ZYDIS_REGISTER_CR4 : ZYDIS_REGISTER_CR0);
-  add_register(&request, ZYDIS_REGISTER_RAX);
+/* The recorded guest may have been in another mode: what 64-bit mode needs stays set, and the
+ * tables that CR3 names are those of the boot image. */
+static bool write_cr(const struct player *player, const struct trace_event *event,
+                     struct player_step *step) {
+  static const ZydisRegister names[] = {
+      [0] = ZYDIS_REGISTER_CR0, [3] = ZYDIS_REGISTER_CR3, [4] = ZYDIS_REGISTER_CR4};
   const uint64_t paging = UINT64_C(0x80000021), pae = 0x20, vmxe = 0x2000;
-  step->rax = event->a ? (event->b | pae) & ~vmxe : event->b | paging;
+  struct request request = make(ZYDIS_MNEMONIC_MOV);
+  if (event->a != 0 && event->a != 3 && event->a != 4) return false;
+  add_register(&request, names[event->a]);
+  add_register(&request, ZYDIS_REGISTER_RAX);
+  step->rax = event->a == 0   ? event->b | paging
+              : event->a == 3 ? player->image + HV_GUEST_PML4
+                              : (event->b | pae) & ~vmxe;
   return finish(&request, step);
+}
+
+static bool read_cr(const struct trace_event *event, struct player_step *step) {
+  struct request request = make(ZYDIS_MNEMONIC_MOV);
+  if (event->a != 3 && event->a != 8) return false; /* the others do not exit */
+  add_register(&request, ZYDIS_REGISTER_RAX);
+  add_register(&request, event->a == 3 ? ZYDIS_REGISTER_CR3 : ZYDIS_REGISTER_CR8);
+  return finish(&request, step);
+}
+
+/* PE cannot be cleared by LMSW, and is set already. */
+static bool lmsw(const struct trace_event *event, struct player_step *step) {
+  struct request request = make(ZYDIS_MNEMONIC_LMSW);
+  add_register(&request, ZYDIS_REGISTER_AX);
+  step->rax = (event->a & 15) | 1;
+  return finish(&request, step);
+}
+
+static bool invlpg(const struct trace_event *event, struct player_step *step) {
+  struct request request = make(ZYDIS_MNEMONIC_INVLPG);
+  add_memory(&request, 1);
+  step->rax = event->a & UINT32_MAX; /* the guest's own tables reach 4 GiB */
+  return finish(&request, step);
+}
+
+/* A fault of the guest's own comes from an address that its tables do not map. Any other page fault
+ * was its hypervisor's, which had no translation for the page: that is a touch. */
+static bool exception(const struct player *player, const struct trace_event *event,
+                      struct player_step *step) {
+  enum { INVALID_OPCODE = 6, PAGE_FAULT = 14, WRITE = 2, FETCH = 16 };
+  const uint64_t hole = UINT64_C(1) << 40;
+  step->faults = true;
+  if (event->a == INVALID_OPCODE) return plain(ZYDIS_MNEMONIC_UD2, step);
+  if (event->a != PAGE_FAULT) return false;
+  if (event->flags & TRACE_FAULTED)
+    return move(event->b & WRITE, hole | (event->c & UINT32_MAX), 4, 0, step);
+  step->faults = false;
+  struct trace_event as_touch = {.a = event->c, .b = event->b & FETCH ? 4 : event->b & WRITE};
+  return touch(player, &as_touch, step);
 }
 
 static bool move_dr(const struct trace_event *event, struct player_step *step) {
@@ -173,7 +219,7 @@ bool player_encode(const struct player *player, const struct trace_event *event,
     case TRACE_HLT:
       return plain(ZYDIS_MNEMONIC_HLT, step);
     case TRACE_MOV_TO_CR:
-      return write_cr(event, step);
+      return write_cr(player, event, step);
     case TRACE_MOV_DR:
       return move_dr(event, step);
     case TRACE_IO_IN:
@@ -189,14 +235,22 @@ bool player_encode(const struct player *player, const struct trace_event *event,
     case TRACE_APIC_WRITE:
       return device(player, event->kind == TRACE_APIC_WRITE, apic + event->a, 4, event->b, step);
     case TRACE_MOV_FROM_CR:
+      return read_cr(event, step);
     case TRACE_CLTS:
+      return plain(ZYDIS_MNEMONIC_CLTS, step);
     case TRACE_LMSW:
+      return lmsw(event, step);
     case TRACE_INVLPG:
+      return invlpg(event, step);
     case TRACE_RDTSC:
+      return plain(ZYDIS_MNEMONIC_RDTSC, step);
+    case TRACE_PAUSE:
+      return plain(ZYDIS_MNEMONIC_PAUSE, step);
+    case TRACE_EXCEPTION:
+      return exception(player, event, step);
     case TRACE_RDPMC:
     case TRACE_RDRAND:
     case TRACE_INVPCID:
-    case TRACE_PAUSE:
     case TRACE_MONITOR:
     case TRACE_MWAIT:
     case TRACE_DESCRIPTOR_TABLE:
@@ -206,7 +260,6 @@ bool player_encode(const struct player *player, const struct trace_event *event,
     case TRACE_SVM_INSN:
     case TRACE_EOI:
     case TRACE_TPR:
-    case TRACE_EXCEPTION:
     case TRACE_TRIPLE_FAULT:
     case TRACE_INTERRUPT:
     case TRACE_INTERRUPT_WINDOW:

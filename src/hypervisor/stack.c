@@ -4,6 +4,7 @@
 #include "src/hypervisor/stack.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { LARGE_PAGE = 1 << 21, PRESENT_WRITABLE = 3, TABLE_LARGE = 1 << 7, BOOT_BUDGET = 1 << 20 };
 
@@ -48,6 +49,45 @@ static void lay_tables(struct nst_machine *machine, uint64_t base) {
     poke(machine, base + IDT + 16 * v,
          handler | (uint64_t)8 << 16 | UINT64_C(0x8e00) << 32); /* below 64 KiB */
   }
+}
+
+/* The innermost guest's: an exception notes its vector, and the guest goes on where the player
+ * says, on a fresh stack; an interrupt returns to where it came from. */
+static void lay_guest_stub(struct nst_machine *machine, uint64_t base, uint64_t image,
+                           unsigned vector) {
+  enum { EXCEPTIONS = 32, IRETQ = 0xcf48 };
+  uint64_t at = image + HV_GUEST_STUBS + 16 * (uint64_t)vector;
+  uint64_t gate = base + image + HV_GUEST_IDT + 16 * (uint64_t)vector;
+  poke(machine, gate,
+       (at & 0xffff) | (uint64_t)8 << 16 | UINT64_C(0x8e00) << 32 | (at >> 16 & 0xffff) << 48);
+  poke(machine, gate + 8, at >> 32);
+  if (vector >= EXCEPTIONS) {
+    poke(machine, base + at, IRETQ);
+    return;
+  }
+  /* mov byte [rip + flag], 1 + vector; jmp leave */
+  uint8_t stub[12] = {0xc6, 0x05, [6] = (uint8_t)(vector + 1), 0xe9};
+  uint32_t flag = (uint32_t)(image + HV_GUEST_FAULTED - (at + 7));
+  uint32_t leave = (uint32_t)(image + HV_GUEST_LEAVE - (at + sizeof stub));
+  memcpy(stub + 2, &flag, sizeof flag);
+  memcpy(stub + 8, &leave, sizeof leave);
+  nst_mem_write(machine, base + at, stub, sizeof stub);
+}
+
+static void lay_guest_tables(struct nst_machine *machine, uint64_t base, uint64_t image) {
+  enum { VECTORS = 256 };
+  uint64_t tss = image + HV_GUEST_TSS, stack = image + HV_GUEST_STACK;
+  const uint64_t gdt[] = {
+      0, UINT64_C(0x00af9b000000ffff), UINT64_C(0x00cf93000000ffff),
+      UINT64_C(0x00008b0000000067) | (tss & 0xffffff) << 16 | (tss >> 24 & 0xff) << 56, tss >> 32};
+  nst_mem_write(machine, base + image + HV_GUEST_GDT, gdt, sizeof gdt);
+  for (unsigned v = 0; v < VECTORS; v++) lay_guest_stub(machine, base, image, v);
+  /* mov rsp, stack; jmp [rip + resume] */
+  uint8_t leave[16] = {0x48, 0xbc, [10] = 0xff, 0x25};
+  uint32_t resume = (uint32_t)(HV_GUEST_RESUME - (HV_GUEST_LEAVE + (unsigned)sizeof leave));
+  memcpy(leave + 2, &stack, sizeof stack);
+  memcpy(leave + 12, &resume, sizeof resume);
+  nst_mem_write(machine, base + image + HV_GUEST_LEAVE, leave, sizeof leave);
 }
 
 static void poke_state(struct nst_machine *machine, unsigned level, size_t member, uint64_t value) {
@@ -144,6 +184,7 @@ enum nst_status nst_stack_create(struct nst_machine **out, const struct nst_conf
   for (unsigned i = 0; i < stack->depth && status == NST_OK; i++)
     status = lay_hypervisor(*out, stack, wanted, i);
   map_identity(*out, level_base(stack->depth), stack->guest_memory - HV_GUEST_IMAGE, 4);
+  lay_guest_tables(*out, level_base(stack->depth), stack->guest_memory - HV_GUEST_IMAGE);
   if (status == NST_OK) status = boot(*out, stack);
   return status;
 }

@@ -102,8 +102,9 @@ static void print_variant(FILE *out, const struct replay *replay, unsigned index
           index + 1, variant->variant.depth, variant->variant.vmcs_shadowing ? "true" : "false");
   fprintf(out, ", \"complete\": %s, \"unlisted\": %" PRIu64 ", \"assumed\": %" PRIu64,
           variant->complete ? "true" : "false", variant->unlisted, variant->assumed);
-  fprintf(out, ", \"left_out\": %" PRIu64 ", \"state\": \"%016" PRIx64 "\"", variant->left_out,
-          variant->state_hash);
+  fprintf(out,
+          ", \"left_out\": %" PRIu64 ", \"faulted\": %" PRIu64 ", \"state\": \"%016" PRIx64 "\"",
+          variant->left_out, variant->faulted, variant->state_hash);
   if (variant->ledger) {
     fprintf(out, ",\n");
     print_rows(out, variant->ledger, variant->variant.depth);

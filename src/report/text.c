@@ -56,10 +56,11 @@ static void print_checked(const struct text *text) {
 }
 
 static void print_counts(const struct text *text) {
-  uint64_t unlisted = 0, assumed = 0, timer, other;
+  uint64_t unlisted = 0, assumed = 0, faulted = 0, timer, other;
   for (unsigned i = 0; i < text->replay->variant_count; i++) {
     unlisted += text->replay->variant[i].unlisted;
     if (text->replay->variant[i].assumed > assumed) assumed = text->replay->variant[i].assumed;
+    if (text->replay->variant[i].faulted > faulted) faulted = text->replay->variant[i].faulted;
   }
   loss_count(text->replay, &timer, &other);
   fprintf(text->out,
@@ -72,6 +73,12 @@ static void print_counts(const struct text *text) {
   fprintf(text->out,
           "Assumed   %" PRIu64 " arguments and causes that the trace does not tell, per variant\n",
           assumed);
+  if (faulted)
+    fprintf(text->out,
+            "Faulted   %" PRIu64
+            " operations ended in an exception that the trace does not have, "
+            "per variant\n",
+            faulted);
 }
 
 static void print_foot(const struct text *text, unsigned holding) {

@@ -108,7 +108,8 @@ static bool play(struct player *player, struct replay_variant *variant,
   trace_event_label(event, label, sizeof label);
   ledger_begin(variant->ledger, ledger_label(variant->ledger, label));
   enum player_outcome outcome = player_play(player, event);
-  if (outcome != PLAYER_DONE) {
+  if (outcome == PLAYER_FAULTED) variant->faulted++;
+  if (outcome != PLAYER_DONE && outcome != PLAYER_FAULTED) {
     ledger_abandon(variant->ledger);
     return false;
   }
@@ -117,8 +118,6 @@ static bool play(struct player *player, struct replay_variant *variant,
   return true;
 }
 
-/* Without a sentence of the machine's, the guest ended somewhere else: it has no handler for a
- * fault, such as the #GP of an MSR that is not modelled. */
 static int fail_event(struct run *run, uint64_t number, const struct trace_event *event,
                       const struct nst_machine *machine) {
   char label[TRACE_LABEL_MAX];
@@ -126,9 +125,7 @@ static int fail_event(struct run *run, uint64_t number, const struct trace_event
   trace_event_label(event, label, sizeof label);
   return fail(run, BAD_INPUT, "%s: event %llu (%s, 0x%llx) stopped the machine: %s",
               run->scenario->trace, (unsigned long long)number, label, (unsigned long long)event->a,
-              why[0] ? why
-                     : "the guest did not come back from it; it faults, or asks for what is "
-                       "not modelled");
+              why[0] ? why : "the guest did not come back from it");
 }
 
 static int play_trace(struct run *run, unsigned index, struct player *player) {

@@ -28,6 +28,7 @@ struct replay_variant {
   uint64_t operations;                /* played */
   uint64_t assumed;                   /* causes made up for, or exits that the recording lacks */
   uint64_t unlisted;                  /* VMCS accesses outside the profiles' lists, all levels */
+  uint64_t faulted;                   /* operations that ended in an exception, unlike recorded */
   uint64_t left_out;                  /* operations that the player has no instruction for */
   uint64_t guest_exits[EXIT_REASONS]; /* of the innermost guest, as its hypervisor saw them */
   uint64_t state_hash;                /* registers and memory of the innermost guest at the end */
