@@ -244,8 +244,9 @@ NST_API struct nst_fault nst_pending_fault(const struct nst_cpu *cpu);
 /* ---- Running ------------------------------------------------------------------------------- */
 
 /* Runs until control reaches the level that the caller drives, a mark, or the budget of guest
- * instructions is used up. Only instructions that complete in the guest count (they are its time);
- * a million more exits and faults than that without one in between end the run as well. */
+ * instructions is used up. Only instructions that complete in the guest count, and of those only
+ * such as no hypervisor can intercept (they are its time, the same whatever is intercepted); a
+ * million more exits and faults than that without one in between end the run as well. */
 NST_API enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *stop);
 /* Stops whenever a guest is about to execute at this linear address; 0 takes the mark away. */
 NST_API void nst_stop_at(struct nst_cpu *cpu, uint64_t linear);
@@ -316,6 +317,7 @@ struct nst_stack_config {
   const char *profile[8]; /* of the hypervisor at each level: "kvm-6.1", "minimal" */
   uint64_t guest_memory;  /* bytes of the innermost guest, multiple of 2 MiB */
   bool eager;             /* back the innermost guest's memory beforehand */
+  bool first_touch[8];    /* and of level 1 and more, not beforehand but on first touch */
   bool driven;            /* the hypervisor at level depth - 1 is the caller's own code */
 };
 enum { NST_DEPTH_LIMIT = 6 };

@@ -140,6 +140,38 @@ static void depth_2_without_shadowing_exits_as_recorded(void) {
   expect_recorded_exits(false);
 }
 
+/* What one operation costs beside its first reflected exit: L0 itself lends the debug registers and
+ * lets the guest try again; of an access to the local APIC both exits are reflected. */
+static const struct twice {
+  struct operation operation;
+  unsigned more[2]; /* without and with shadowing */
+} twice[] = {
+    {{"DR_ACCESS", "DR0 write then cpuid", EVENT(MOV_DR, .a = 0, .b = 0x1000), 0, 0}, {1, 1}},
+    {{"EPT_VIOLATION", "LAPIC load 0xfee00030", EVENT(APIC_READ, .a = 0x30), 0, 0}, {24, 10}},
+};
+
+static void instruction_that_is_tried_again_costs_both_exits(void) {
+  const struct trace_event cpuid = EVENT(CPUID, .a = 1);
+  for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
+    struct variant variant = kvm(2, shadowing);
+    struct guest guest;
+    if (guest_open(&guest, &variant))
+      for (unsigned i = 0; i < sizeof twice / sizeof twice[0]; i++) {
+        const struct operation *operation = &twice[i].operation;
+        struct recorded recorded;
+        if (!read_recorded(&recorded, operation->reason, operation->recorded)) continue;
+        for (unsigned round = 0; round < ROUNDS; round++) {
+          uint64_t found = guest_play(&guest, operation->recorded, &operation->event);
+          guest_play(&guest, "CPUID", &cpuid);
+          EXPECT_EQ(operation->recorded, found,
+                    recorded.exits[shadowing] + twice[i].more[shadowing]);
+        }
+      }
+    EXPECT_EQ("unlisted", guest_unlisted(&guest), 0);
+    guest_close(&guest);
+  }
+}
+
 static void depth_1_exits_once(void) {
   for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
     struct variant variant = kvm(1, shadowing);
@@ -270,6 +302,8 @@ extern CU_TestInfo hypervisor_anchor_tests[];
 CU_TestInfo hypervisor_anchor_tests[] = {
     {"depth_2_with_shadowing_exits_as_recorded", depth_2_with_shadowing_exits_as_recorded},
     {"depth_2_without_shadowing_exits_as_recorded", depth_2_without_shadowing_exits_as_recorded},
+    {"instruction_that_is_tried_again_costs_both_exits",
+     instruction_that_is_tried_again_costs_both_exits},
     {"depth_1_exits_once", depth_1_exits_once},
     {"first_touch_exits_as_recorded_and_once_more", first_touch_exits_as_recorded_and_once_more},
     {"second_touch_does_not_exit", second_touch_does_not_exit},

@@ -231,8 +231,6 @@ static const struct broken {
     {"scheme at level 0", "<level number=\"0\"", "<level scheme=\"ept-on-ept\" number=\"0\"",
      "x.xml:5: <level scheme=\"ept-on-ept\">: expected at guest hypervisors only; level 0 has no "
      "parent"},
-    {"backing to come", "vmcs-access=\"exit\"", "backing=\"first-touch\"",
-     "x.xml:6: <level backing=\"first-touch\">: not modelled yet for a hypervisor; expected eager"},
     {"levels that differ", "vmcs-access=\"exit\"/>",
      "vmcs-access=\"exit\"/><level number=\"1\" hypervisor=\"minimal\" vmcs-access=\"shadow\"/>",
      "x.xml:6: <level vmcs-access=\"shadow\">: levels that differ are not modelled yet; expected "

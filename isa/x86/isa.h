@@ -162,8 +162,9 @@ struct isa_x86 {
   uint64_t next_rip;         /* during an instruction: where it will continue */
   const struct isa_uop *uop; /* the instruction being executed */
   struct isa_fault fault;
-  uint64_t instructions; /* executed to completion; guest time */
-  char stop[256];        /* why ISA_STOP: address, bytes, disassembly */
+  uint64_t
+      instructions; /* executed to completion, those aside that may be intercepted; guest time */
+  char stop[256];   /* why ISA_STOP: address, bytes, disassembly */
   /* The page that state.rip is in, valid while code_valid; the environment clears code_valid
    * whenever translation, mode or the page's bytes may have changed. */
   bool code_valid;

@@ -49,6 +49,8 @@ static enum isa_step retire_special(struct isa_x86 *isa, const struct isa_uop *u
   return isa->state.activity ? ISA_HALTED : ISA_NEXT;
 }
 
+/* What a hypervisor may intercept, and then emulate, is never counted: guest time is the same
+ * whatever it chooses. */
 static inline enum isa_step execute_one(struct isa_x86 *isa, const struct isa_uop *uop,
                                         bool counts) {
   uint64_t special = (isa->state.rflags & (X86_RFLAGS_TF | X86_RFLAGS_RF)) |
@@ -58,7 +60,7 @@ static inline enum isa_step execute_one(struct isa_x86 *isa, const struct isa_uo
   enum isa_step step = uop->handler(isa, uop);
   if (step != ISA_NEXT) return step;
   isa->state.rip = isa->next_rip;
-  isa->instructions += counts;
+  isa->instructions += counts && uop->intercept == ISA_INTERCEPT_NONE;
   if (__builtin_expect((special | isa->state.activity) != 0, 0))
     return retire_special(isa, uop, special);
   return ISA_NEXT;

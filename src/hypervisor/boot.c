@@ -290,6 +290,7 @@ enum nst_native_end hv_boot(struct hv *hv) {
   hv_msr_init(hv);
   hv_store(hv, HV_AT(current), HV_NO_VMCS);
   hv_store(hv, HV_AT(port_irq_mask), 0xff);
+  hv_store(hv, HV_AT(dr6), HV_DR6_RESET);
   make_guest(hv);
   enum nst_native_end end = hv_enter(hv);
   hv->level->unlisted = 0; /* booting has no profile */

@@ -122,7 +122,17 @@ static uint64_t read_device(uint64_t address, unsigned size) {
   return size == 8 ? value : value & ((UINT64_C(1) << 8 * size) - 1);
 }
 
-/* The instruction at RIP, in software. */
+/* True the first time that this instruction comes with this address: the guest is to try again, in
+ * case what stood in its way is gone. */
+static bool lets_retry(struct hv *hv, uint64_t rip, uint64_t address) {
+  bool again = hv_load(hv, HV_AT(retry_rip)) == rip && hv_load(hv, HV_AT(retry_address)) == address;
+  hv_store(hv, HV_AT(retry_rip), again ? 0 : rip);
+  hv_store(hv, HV_AT(retry_address), again ? 0 : address);
+  return !again;
+}
+
+/* The instruction at RIP, in software. The local APIC's page is memory to a hypervisor whose
+ * processor can virtualize accesses to it: it may have to be tried again. */
 static void emulate(struct hv *hv, uint64_t address) {
   hv_run(hv, ROUTINE_EMULATE);
   uint64_t rip = hv_get(hv, FIELD_GUEST_RIP);
@@ -138,9 +148,10 @@ static void emulate(struct hv *hv, uint64_t address) {
     return;
   }
   bool device = address >> 12 != APIC_PAGE;
-  if (device) hv_run(hv, ROUTINE_EMULATE_OPERAND);
+  if (!device && hv->profile->retries && lets_retry(hv, rip, address)) return;
+  hv_run(hv, ROUTINE_EMULATE_OPERAND);
   if (!move.store) load_register(hv, &move, read_device(address, move.size));
-  if (device) hv_run(hv, ROUTINE_EMULATED);
+  hv_run(hv, ROUTINE_EMULATED);
   hv_set(hv, FIELD_GUEST_RIP, rip + move.length);
   hv->user = device;
 }
@@ -150,6 +161,7 @@ void hv_handle_ept_violation(struct hv *hv) {
   uint64_t address = hv_get(hv, FIELD_GUEST_PHYSICAL_ADDRESS);
   uint64_t own = hv_guest_memory(hv, address), eptp = hv_load(hv, HV_AT(eptp));
   if (own != UINT64_MAX) {
+    nst_load(hv->cpu, own, 8); /* its own parent backs the page now, if it has not yet */
     hv_ept_map(hv, eptp, address, own, 1, HV_EPT_RWX | HV_EPT_WB);
     return;
   }

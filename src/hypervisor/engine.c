@@ -160,8 +160,15 @@ static bool applies(const struct hv *hv, const struct hv_row *row) {
       return has_bit(hv->field[hv->region].pending, row->argument);
     case HV_USER:
       return hv->user;
+    case HV_DEBUG:
+      return hv->flags & HV_DEBUG_LENT;
   }
   return false;
+}
+
+/* Where a debug register of the guest is kept; DR7 is in the VMCS. */
+static size_t debug_offset(unsigned dr) {
+  return dr == 6 ? HV_AT(dr6) : HV_AT(dr) + 8 * (dr & 3);
 }
 
 static void run_row(struct hv *hv, const struct hv_row *row) {
@@ -188,6 +195,15 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
       break;
     case HV_RDMSR:
       nst_rdmsr(hv->cpu, row->argument, &ignored);
+      break;
+    case HV_READ_DR:
+      hv_store(hv, debug_offset(row->argument), nst_read_dr(hv->cpu, row->argument));
+      break;
+    case HV_WRITE_DR:
+      nst_write_dr(hv->cpu, row->argument, hv_load(hv, debug_offset(row->argument)));
+      break;
+    case HV_RESET_DR:
+      nst_write_dr(hv->cpu, row->argument, row->argument == 6 ? HV_DR6_RESET : 0x400);
       break;
   }
 }

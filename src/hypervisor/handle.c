@@ -95,11 +95,33 @@ static void handle_cr(struct hv *hv) {
   }
 }
 
+/* The guest gets the registers themselves and tries again; its next exit takes them back. */
+static void lend_debug(struct hv *hv) {
+  hv_set(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL,
+         hv_copy(hv, hv->region, FIELD_CPU_BASED_VM_EXEC_CONTROL) &
+             ~VMCS_BIT(CPU_BASED_MOV_DR_EXITING));
+  hv->flags |= HV_DEBUG_LENT;
+  hv_run(hv, ROUTINE_DEBUG_REGISTER);
+}
+
+void hv_take_debug(struct hv *hv) {
+  if (!(hv->flags & HV_DEBUG_LENT)) return;
+  hv->flags &= ~(uint64_t)HV_DEBUG_LENT;
+  hv_set(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL,
+         hv_copy(hv, hv->region, FIELD_CPU_BASED_VM_EXEC_CONTROL) |
+             VMCS_BIT(CPU_BASED_MOV_DR_EXITING));
+  hv_run(hv, ROUTINE_DEBUG_SYNC);
+}
+
 static void handle_dr(struct hv *hv) {
   hv_run(hv, ROUTINE_QUALIFICATION);
   uint64_t qualification = hv_get(hv, FIELD_EXIT_QUALIFICATION);
   unsigned dr = qualification & 7, reg = qualification >> 8 & 15;
   bool from = qualification >> 4 & 1;
+  if (hv->profile->lends_debug) {
+    lend_debug(hv);
+    return;
+  }
   hv_run(hv, ROUTINE_DEBUG_REGISTER);
   if (dr == 4 || dr == 5) dr += 2;
   size_t offset = dr == 6 ? HV_AT(dr6) : HV_AT(dr) + 8 * (dr & 3);
@@ -111,10 +133,11 @@ static void handle_dr(struct hv *hv) {
       hv_inject(hv, VECTOR_GP, true, 0);
       return;
     }
+    /* Bits that are fixed: SDM 3B "Debug Registers". */
     if (dr == 7)
       hv_set(hv, FIELD_GUEST_DR7, (value & ~UINT64_C(0xd000)) | 0x400);
     else
-      hv_store(hv, offset, value);
+      hv_store(hv, offset, dr == 6 ? (value & ~UINT64_C(0x1000)) | HV_DR6_RESET : value);
   }
   hv_skip(hv);
 }

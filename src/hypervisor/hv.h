@@ -54,6 +54,7 @@ enum hv_guest_layout {
 _Static_assert(VMCS_FEATURE_COUNT <= 64, "features fit one word");
 enum { HV_REVISION = 0x4e535431, HV_CPUID_ROWS = 24, HV_EPT_SLOTS = 8, HV_MSR_SLOTS = 8 };
 #define HV_NO_VMCS UINT64_MAX
+#define HV_DR6_RESET 0xffff0ff0
 
 enum hv_flag {
   HV_IN_NESTED = 1 << 0,    /* the merged region is what runs */
@@ -67,6 +68,7 @@ enum hv_flag {
   HV_XCR0_DIFFERS = 1 << 11, /* the guest's XCR0 is not this hypervisor's */
   HV_XCR0_LOADED = 1 << 12,  /* and is in the register */
   HV_FIRST_ENTRY = 1 << 10,  /* the last entry was a VMLAUNCH: void if it failed */
+  HV_DEBUG_LENT = 1 << 13,   /* the guest has the debug registers to itself */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
@@ -87,6 +89,7 @@ struct hv_state {
   uint64_t nested_eptp[HV_EPT_SLOTS], merged_eptp[HV_EPT_SLOTS], next_slot;
   uint64_t host_xcr0, guest_xcr0;
   uint64_t dr[4], dr6;
+  uint64_t retry_rip, retry_address; /* of the access that its guest was let try once more */
   uint64_t port_irq_mask[2];
   uint64_t msr_number[HV_MSR_SLOTS], msr_value[HV_MSR_SLOTS];
   uint64_t capability[20];          /* MSRs 0x480 to 0x493 as the guest sees them */
@@ -223,6 +226,8 @@ void hv_merged_invalidate(struct hv *hv, uint64_t nested_eptp);
 /* ---- handle.c: exits that this hypervisor handles itself */
 void hv_handle(struct hv *hv, uint32_t reason);
 void hv_skip(struct hv *hv);
+/* After an exit: the debug registers that the guest had to itself are saved. */
+void hv_take_debug(struct hv *hv);
 void hv_inject(struct hv *hv, unsigned vector, bool has_error, uint32_t error);
 
 /* ---- device.c, msr.c, emulate.c: what its guest's instructions do */

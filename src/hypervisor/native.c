@@ -25,6 +25,7 @@ static enum nst_native_end handle_exit(struct hv *hv) {
   hv->region = hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : HV_REGION_OWN;
   hv_take_xcr0(hv);
   hv_run(hv, ROUTINE_EXIT);
+  hv_take_debug(hv);
   uint32_t reason = (uint32_t)hv_get(hv, FIELD_VM_EXIT_REASON);
   if (hv->flags & HV_IN_NESTED) {
     hv_nested_exit(hv, reason);

@@ -13,6 +13,9 @@
 #define LOAD(condition, region) {HV_VMPTRLD, HV_##condition, HV_REGION_##region},
 #define CLEAR(condition, region) {HV_VMCLEAR, HV_##condition, HV_REGION_##region},
 #define MSR(condition, number) {HV_RDMSR, HV_##condition, (number)},
+#define RDR(number) {HV_READ_DR, HV_ALWAYS, (number)},
+#define WDR(condition, number) {HV_WRITE_DR, HV_##condition, (number)},
+#define RESETDR(condition, number) {HV_RESET_DR, HV_##condition, (number)},
 #define END                \
   { HV_END, HV_ALWAYS, 0 } \
   }                        \
@@ -32,6 +35,8 @@ static const struct hv_profile profiles[] = {
         .date = "2026-08",
         .source = "recorded: Debian kernel 6.1.0-56 in both roles (traces/recorded/README.md)",
         .saves_all = true,
+        .lends_debug = true,
+        .retries = true,
         .routine =
             {
 #define HV_ROUTINE(name, text) [ROUTINE_##name] = kvm_6_1_##name,

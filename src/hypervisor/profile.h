@@ -14,7 +14,8 @@ enum hv_condition {
   HV_DIRTY,   /* the guest hypervisor changed a field of its VMCS that is copied rarely */
   HV_SHADOW,  /* the guest hypervisor's VMCS accesses are served by a shadow VMCS */
   HV_PENDING, /* the engine has a new value for the field */
-  HV_USER     /* the exit was completed in user space */
+  HV_USER,    /* the exit was completed in user space */
+  HV_DEBUG    /* the guest has the debug registers to itself */
 };
 
 enum hv_operation {
@@ -24,7 +25,10 @@ enum hv_operation {
   HV_WRITE,     /* VMWRITE of the engine's new value, or of the value that its copy holds */
   HV_VMPTRLD,   /* argument: enum hv_region */
   HV_VMCLEAR,
-  HV_RDMSR /* argument: MSR number */
+  HV_RDMSR,    /* argument: MSR number */
+  HV_READ_DR,  /* MOV from a debug register into the guest's saved one; argument: its number */
+  HV_WRITE_DR, /* and back */
+  HV_RESET_DR  /* MOV of the value after reset */
 };
 
 /* The VMCS regions that a hypervisor of our kind keeps for one virtual processor. */
@@ -38,7 +42,7 @@ enum hv_region {
 struct hv_row {
   uint8_t operation;
   uint8_t condition;
-  uint16_t argument; /* enum vmcs_field, enum hv_region or MSR number */
+  uint16_t argument; /* enum vmcs_field, enum hv_region, MSR or register number */
 };
 
 enum hv_routine {
@@ -51,8 +55,10 @@ struct hv_profile {
   const char *name;
   const char *date;
   const char *source;
-  bool on_demand; /* reads and writes what it needs without a list: nothing is unlisted */
-  bool saves_all; /* all general registers are saved and restored, not only those it uses */
+  bool on_demand;   /* reads and writes what it needs without a list: nothing is unlisted */
+  bool saves_all;   /* all general registers are saved and restored, not only those it uses */
+  bool lends_debug; /* a guest that touches a debug register gets them all until its next exit */
+  bool retries;     /* before emulating an access to memory it lets the guest try once more */
   const struct hv_row *routine[ROUTINE_COUNT]; /* NULL: empty */
 };
 

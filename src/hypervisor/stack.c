@@ -97,7 +97,8 @@ static void poke_state(struct nst_machine *machine, unsigned level, size_t membe
 static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack *stack,
                                       const struct nst_stack_config *config, unsigned level) {
   bool innermost = level == stack->depth - 1;
-  uint64_t flags = innermost ? (config->eager ? HV_EAGER : 0) : HV_GUEST_IS_VMX | HV_EAGER;
+  bool eager = innermost ? config->eager : !config->first_touch[level + 1];
+  uint64_t flags = (eager ? HV_EAGER : 0) | (innermost ? 0 : HV_GUEST_IS_VMX);
   map_identity(machine, level_base(level), 0, 1);
   lay_tables(machine, level_base(level));
   poke_state(machine, level, HV_AT(flags), flags);

@@ -69,7 +69,10 @@ static int make_stack(struct run *run, const struct replay_variant *variant,
   stack.depth = variant->variant.depth;
   stack.guest_memory = GUEST_MEMORY;
   stack.eager = scenario->guest_backing == SCENARIO_EAGER;
-  for (unsigned i = 0; i < stack.depth; i++) stack.profile[i] = scenario->level[i].hypervisor;
+  for (unsigned i = 0; i < stack.depth; i++) {
+    stack.profile[i] = scenario->level[i].hypervisor;
+    stack.first_touch[i] = scenario->level[i].backing == SCENARIO_FIRST_TOUCH;
+  }
   enum nst_status status = nst_stack_create(machine, &config, &stack);
   if (status == NST_OK) return 0;
   int result = fail(run, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
@@ -93,6 +96,14 @@ static void count_recorded(struct run *run, const struct trace_event *event) {
   run->replay->recorded_exits++;
   if (event->flags & TRACE_HAS_REASON && event->reason < EXIT_REASONS)
     run->replay->recorded_by_reason[event->reason]++;
+}
+
+/* An exit whose guest tried the same instruction again and exited again: the later exit is the
+ * operation. Whether an access is let try again, the replay's own hypervisors decide. */
+static bool is_tried_again(const struct trace_event *event, const struct trace_event *next) {
+  return event->flags & TRACE_RETRY && next->flags & TRACE_HAS_RIP && next->rip == event->rip &&
+         next->vcpu == event->vcpu && next->level == event->level &&
+         trace_kind_cause(next->kind) == TRACE_CAUSE_GUEST;
 }
 
 /* Plays one event; false when the machine stopped. */
@@ -132,14 +143,18 @@ static int play_trace(struct run *run, unsigned index, struct player *player) {
   struct replay_variant *variant = &run->replay->variant[index];
   struct trace_reader *reader = open_trace(run);
   if (!reader) return BAD_INPUT;
-  struct trace_event event;
+  struct trace_event event, next;
   clock_t started = clock();
   uint64_t events = 0;
-  int more = 0, status = 0;
-  while (status == 0 && !is_interrupted(run) && (more = trace_next(reader, &event)) > 0) {
+  int more = trace_next(reader, &event), status = 0;
+  while (status == 0 && !is_interrupted(run) && more > 0) {
     show_progress(run, index, events++, started);
+    more = trace_next(reader, &next);
     if (index == 0) count_recorded(run, &event);
-    if (!play(player, variant, &event)) status = fail_event(run, events, &event, player->machine);
+    bool is_operation = more <= 0 || !is_tried_again(&event, &next);
+    if (is_operation && !play(player, variant, &event))
+      status = fail_event(run, events, &event, player->machine);
+    event = next;
   }
   if (status == 0 && more < 0) status = fail(run, BAD_INPUT, "%s", trace_error(reader));
   if (index == 0) {

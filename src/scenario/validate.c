@@ -96,11 +96,6 @@ static bool check_modelled(const struct rules *rules, const xmlNode *level) {
     return document_fault(rules->document, level, "scheme",
                           "not modelled yet; expected ept-on-ept");
   }
-  element_get(level, "backing", word, sizeof word);
-  if (word[0] != '\0' && strcmp(word, "eager") != 0) {
-    return document_fault(rules->document, level, "backing",
-                          "not modelled yet for a hypervisor; expected eager");
-  }
   return true;
 }
 
