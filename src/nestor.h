@@ -175,8 +175,9 @@ enum nst_native_entry {
 /* What the handler's last instruction is; the run loop issues it after the handler returned. */
 enum nst_native_end { NST_NATIVE_RESUME, NST_NATIVE_LAUNCH, NST_NATIVE_STOP };
 enum { NST_NATIVE_OFFSET_START = 0x00, NST_NATIVE_OFFSET_EXIT = 0x10 };
-/* Handler of exception v in software whose IDT points here: 0x300 + 8 * v, v below 32. The call
- * whose instruction faulted returns NST_VMX_FAULT or false. */
+/* Handler of vector v in software whose IDT points here: 0x300 + 8 * v, v below 256. The call whose
+ * instruction faulted (v below 32) returns NST_VMX_FAULT or false; the others are interrupts, which
+ * only nst_wait_interrupt lets in: the software of a native page runs with RFLAGS.IF clear. */
 enum { NST_NATIVE_OFFSET_FAULT = 0x300 };
 
 /* Software of a level. Keeps no state in C between calls: that lives in its level's memory. */
@@ -230,8 +231,14 @@ NST_API void nst_write_cr(struct nst_cpu *cpu, unsigned cr, uint64_t value);
 NST_API uint64_t nst_read_dr(struct nst_cpu *cpu, unsigned dr); /* 0 to 3, 6, 7 */
 NST_API void nst_write_dr(struct nst_cpu *cpu, unsigned dr, uint64_t value);
 NST_API void nst_xsetbv(struct nst_cpu *cpu, uint32_t index, uint64_t value);
+NST_API void nst_lgdt(struct nst_cpu *cpu, uint64_t base, uint16_t limit);
+NST_API void nst_lidt(struct nst_cpu *cpu, uint64_t base, uint16_t limit);
 NST_API void nst_hlt(struct nst_cpu *cpu);
 NST_API void nst_vmcall(struct nst_cpu *cpu);
+/* STI and HLT: waits for an interrupt, which comes through the IDT of the level to its native page
+ * (see NST_NATIVE_OFFSET_FAULT). Returns its vector, or 0 if the software was resumed without one.
+ */
+NST_API unsigned nst_wait_interrupt(struct nst_cpu *cpu);
 
 /* What faulted when a call returned NST_VMX_FAULT or false. */
 struct nst_fault {
@@ -250,6 +257,16 @@ NST_API struct nst_fault nst_pending_fault(const struct nst_cpu *cpu);
 NST_API enum nst_status nst_run(struct nst_cpu *cpu, uint64_t budget, struct nst_stop *stop);
 /* Stops whenever a guest is about to execute at this linear address; 0 takes the mark away. */
 NST_API void nst_stop_at(struct nst_cpu *cpu, uint64_t linear);
+/* Raises an external interrupt, or an NMI, of the processor: taken between two instructions, when
+ * nothing masks or blocks it, by a VM exit or through the IDT of whoever runs. The highest vector
+ * goes first. NST_E_INVAL: the vector is not one of 16 to 255. */
+NST_API enum nst_status nst_raise_interrupt(struct nst_cpu *cpu, unsigned vector);
+NST_API void nst_raise_nmi(struct nst_cpu *cpu);
+/* Called when a processor has halted and nothing is there to wake it: raises what comes next and
+ * returns true, or returns false, which ends nst_run with NST_STOP_HALT. `context` is kept; NULL
+ * takes it away. */
+NST_API void nst_on_idle(struct nst_machine *machine,
+                         bool (*idle)(void *context, struct nst_cpu *cpu), void *context);
 /* From another thread or a signal handler: nst_run returns soon with NST_STOP_BUDGET. */
 NST_API void nst_interrupt(struct nst_cpu *cpu);
 

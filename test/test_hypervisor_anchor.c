@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/hypervisor/hv.h"
 #include "test/test_hypervisor_stack.h"
 
 #define PROFILE_TABLE "traces/recorded/profile-kvm-6.1.tsv"
@@ -172,6 +173,57 @@ static void instruction_that_is_tried_again_costs_both_exits(void) {
   }
 }
 
+/* The micro guest's PIC (automatic end of interrupt) and PIT (100 Hz), as it programs them. */
+static void program_timer(struct guest *guest) {
+  static const struct trace_event writes[] = {EVENT(IO_OUT, .a = 0x20, .b = 1, .c = 0x11, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0x20, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 3, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x43, .b = 1, .c = 0x34, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x40, .b = 1, .c = 0x9c, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x40, .b = 1, .c = 0x2e, .d = 1),
+                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0xfe, .d = 1)};
+  for (unsigned i = 0; i < sizeof writes / sizeof writes[0]; i++)
+    guest_play(guest, "timer", &writes[i]);
+}
+
+static void halted_guest_waits_for_its_timer_as_recorded(void) {
+  const struct trace_event hlt = EVENT(HLT, .a = 0);
+  for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
+    struct variant variant = kvm(2, shadowing);
+    struct recorded recorded;
+    struct guest guest;
+    if (guest_open(&guest, &variant) && read_recorded(&recorded, "HLT", "hlt until PIT tick")) {
+      program_timer(&guest);
+      for (unsigned round = 0; round < ROUNDS; round++)
+        EXPECT_EQ("HLT", guest_play(&guest, "HLT", &hlt), recorded.exits[shadowing]);
+      EXPECT_EQ("unlisted", guest_unlisted(&guest), 0);
+    }
+    guest_close(&guest);
+  }
+}
+
+/* The nested guest runs when L0's timer fires, and that of L1 is due too: L1 reads what came, its
+ * kernel serves PIC and PIT at six ports, and it resumes; as recorded with ept=0, and one VMREAD of
+ * the PML index more. */
+static void timer_of_the_guest_hypervisor_is_reflected(void) {
+  const struct trace_event cpuid = EVENT(CPUID, .a = 1);
+  for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
+    struct variant variant = kvm(2, shadowing);
+    struct guest guest;
+    if (guest_open(&guest, &variant)) {
+      uint64_t alone = guest_play(&guest, "CPUID", &cpuid);
+      nst_raise_interrupt(guest.cpu, HV_TIMER_VECTOR);
+      EXPECT_EQ("CPUID and a timer interrupt", guest_play(&guest, "CPUID", &cpuid),
+                alone + (shadowing ? 9 : 13));
+      nst_raise_interrupt(guest.cpu, 0xec);
+      EXPECT_EQ("an interrupt that L0 keeps", guest_play(&guest, "CPUID", &cpuid), alone + 1);
+      EXPECT_EQ("unlisted", guest_unlisted(&guest), 0);
+    }
+    guest_close(&guest);
+  }
+}
+
 static void depth_1_exits_once(void) {
   for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
     struct variant variant = kvm(1, shadowing);
@@ -304,6 +356,8 @@ CU_TestInfo hypervisor_anchor_tests[] = {
     {"depth_2_without_shadowing_exits_as_recorded", depth_2_without_shadowing_exits_as_recorded},
     {"instruction_that_is_tried_again_costs_both_exits",
      instruction_that_is_tried_again_costs_both_exits},
+    {"halted_guest_waits_for_its_timer_as_recorded", halted_guest_waits_for_its_timer_as_recorded},
+    {"timer_of_the_guest_hypervisor_is_reflected", timer_of_the_guest_hypervisor_is_reflected},
     {"depth_1_exits_once", depth_1_exits_once},
     {"first_touch_exits_as_recorded_and_once_more", first_touch_exits_as_recorded_and_once_more},
     {"second_touch_does_not_exit", second_touch_does_not_exit},

@@ -156,12 +156,14 @@ static void set_controls(struct hv *hv) {
                        VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST) |
                        VMCS_BIT(SECONDARY_EXEC_WBINVD_EXITING) |
                        VMCS_BIT(SECONDARY_EXEC_ENABLE_RDTSCP);
-  uint64_t exit = VMCS_BIT(VM_EXIT_HOST_ADDR_SPACE_SIZE) | VMCS_BIT(VM_EXIT_SAVE_DEBUG_CONTROLS) |
-                  VMCS_BIT(VM_EXIT_LOAD_IA32_PAT) | VMCS_BIT(VM_EXIT_SAVE_IA32_PAT) |
-                  VMCS_BIT(VM_EXIT_LOAD_IA32_EFER) | VMCS_BIT(VM_EXIT_SAVE_IA32_EFER);
+  uint64_t exit = VMCS_BIT(VM_EXIT_HOST_ADDR_SPACE_SIZE) | VMCS_BIT(VM_EXIT_ACK_INTR_ON_EXIT) |
+                  VMCS_BIT(VM_EXIT_SAVE_DEBUG_CONTROLS) | VMCS_BIT(VM_EXIT_LOAD_IA32_PAT) |
+                  VMCS_BIT(VM_EXIT_SAVE_IA32_PAT) | VMCS_BIT(VM_EXIT_LOAD_IA32_EFER) |
+                  VMCS_BIT(VM_EXIT_SAVE_IA32_EFER);
   uint64_t entry = VMCS_BIT(VM_ENTRY_IA32E_MODE) | VMCS_BIT(VM_ENTRY_LOAD_DEBUG_CONTROLS) |
                    VMCS_BIT(VM_ENTRY_LOAD_IA32_PAT) | VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER);
-  hv_set(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL, adjust(hv, WORD_PIN, 0));
+  hv_set(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL,
+         adjust(hv, WORD_PIN, VMCS_BIT(PIN_BASED_EXT_INTR_MASK) | VMCS_BIT(PIN_BASED_NMI_EXITING)));
   hv_set(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL,
          adjust(hv, WORD_PRIMARY, primary) &
              ~(VMCS_BIT(CPU_BASED_CR3_LOAD_EXITING) | VMCS_BIT(CPU_BASED_CR3_STORE_EXITING)));
@@ -195,9 +197,9 @@ static void set_host(struct hv *hv) {
   for (unsigned i = 0; i < 3; i++) hv_set(hv, (enum vmcs_field)data[i], HOST_DATA);
   hv_set(hv, FIELD_HOST_CS_SELECTOR, HOST_CS);
   hv_set(hv, FIELD_HOST_TR_SELECTOR, HOST_TSS);
-  hv_set(hv, FIELD_HOST_TR_BASE, HV_TABLES + 0x800);
-  hv_set(hv, FIELD_HOST_GDTR_BASE, HV_TABLES);
-  hv_set(hv, FIELD_HOST_IDTR_BASE, HV_TABLES + 0x400);
+  hv_set(hv, FIELD_HOST_TR_BASE, (uint64_t)HV_TSS);
+  hv_set(hv, FIELD_HOST_GDTR_BASE, HV_GDT);
+  hv_set(hv, FIELD_HOST_IDTR_BASE, (uint64_t)HV_IDT);
   hv_set(hv, FIELD_HOST_IA32_PAT, pat);
   hv_set(hv, FIELD_HOST_IA32_EFER, efer);
   hv_set(hv, FIELD_HOST_RSP, HV_STATE);
@@ -236,11 +238,11 @@ static void set_guest(struct hv *hv) {
   hv_set(hv, FIELD_GUEST_CR4, cr4_visible | hv_load(hv, HV_AT(own_cr_fixed) + 16));
   hv_set(hv, FIELD_CR4_READ_SHADOW, cr4_visible);
   hv_set(hv, FIELD_GUEST_CR3, hypervisor ? (uint64_t)HV_PML4 : image + HV_GUEST_PML4);
-  set_segments(hv, hypervisor ? HV_TABLES + 0x800 : image + HV_GUEST_TSS);
-  hv_set(hv, FIELD_GUEST_GDTR_BASE, hypervisor ? (uint64_t)HV_TABLES : image + HV_GUEST_GDT);
+  set_segments(hv, hypervisor ? (uint64_t)HV_TSS : image + HV_GUEST_TSS);
+  hv_set(hv, FIELD_GUEST_GDTR_BASE, hypervisor ? (uint64_t)HV_GDT : image + HV_GUEST_GDT);
   hv_set(hv, FIELD_GUEST_GDTR_LIMIT, 0xffff);
-  hv_set(hv, FIELD_GUEST_IDTR_BASE, hypervisor ? HV_TABLES + 0x400 : image + HV_GUEST_IDT);
-  hv_set(hv, FIELD_GUEST_IDTR_LIMIT, hypervisor ? 0x3ff : 0xfff);
+  hv_set(hv, FIELD_GUEST_IDTR_BASE, hypervisor ? (uint64_t)HV_IDT : image + HV_GUEST_IDT);
+  hv_set(hv, FIELD_GUEST_IDTR_LIMIT, 0xfff);
   hv_set(hv, FIELD_GUEST_RFLAGS, 2);
   hv_set(hv, FIELD_GUEST_DR7, 0x400);
   hv_set(hv, FIELD_GUEST_IA32_DEBUGCTL, 0);
@@ -266,6 +268,9 @@ static void prepare_merged(struct hv *hv) {
 }
 
 static void start(struct hv *hv) {
+  enum { LAST_GATE = 0xfff, LAST_DESCRIPTOR = 0x27 };
+  nst_lgdt(hv->cpu, HV_GDT, LAST_DESCRIPTOR);
+  nst_lidt(hv->cpu, HV_IDT, LAST_GATE);
   hv->flags = hv_load(hv, HV_AT(flags));
   hv->features = 0;
   find_features(hv);
@@ -290,6 +295,7 @@ enum nst_native_end hv_boot(struct hv *hv) {
   hv_msr_init(hv);
   hv_store(hv, HV_AT(current), HV_NO_VMCS);
   hv_store(hv, HV_AT(port_irq_mask), 0xff);
+  hv_init_timer(hv);
   hv_store(hv, HV_AT(dr6), HV_DR6_RESET);
   make_guest(hv);
   enum nst_native_end end = hv_enter(hv);

@@ -17,7 +17,7 @@ static uint64_t read_port(struct hv *hv, unsigned port, unsigned size) {
 }
 
 static void write_port(struct hv *hv, unsigned port, uint64_t value) {
-  if (port == 0x21) hv_store(hv, HV_AT(port_irq_mask), value & 0xff);
+  if (hv_interrupt_port(port)) hv_write_interrupt_port(hv, port, value & 0xff);
   if (port == 0xa1) hv_store(hv, HV_AT(port_irq_mask) + 8, value & 0xff);
 }
 

@@ -103,6 +103,13 @@ bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field)
   return has_bit(hv->field[region].known, field);
 }
 
+bool hv_is_injecting(const struct hv *hv) {
+  const struct hv_fields *fields = &hv->field[hv->region];
+  const enum vmcs_field info = FIELD_VM_ENTRY_INTR_INFO_FIELD;
+  if (has_bit(fields->pending, info)) return fields->next[info] >> 31;
+  return has_bit(fields->known, info) && fields->value[info] >> 31;
+}
+
 bool hv_is_pending(const struct hv *hv, enum hv_region region) {
   uint64_t any = 0;
   for (unsigned i = 0; i < sizeof hv->field[0].pending / sizeof hv->field[0].pending[0]; i++)
@@ -201,6 +208,15 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
       break;
     case HV_WRITE_DR:
       nst_write_dr(hv->cpu, row->argument, hv_load(hv, debug_offset(row->argument)));
+      break;
+    case HV_ZERO:
+      nst_vmwrite(hv->cpu, trait[field].encoding, 0);
+      break;
+    case HV_IN:
+      nst_in(hv->cpu, row->argument, 1);
+      break;
+    case HV_OUT:
+      nst_out(hv->cpu, row->argument, 1, hv_own_port(hv, row->argument));
       break;
     case HV_RESET_DR:
       nst_write_dr(hv->cpu, row->argument, row->argument == 6 ? HV_DR6_RESET : 0x400);

@@ -168,10 +168,10 @@ static void handle_vmcall(struct hv *hv) {
   hv_skip(hv);
 }
 
-/* The guest is given back at once, as a hypervisor does that polls and finds a wake-up pending. */
 static void handle_hlt(struct hv *hv) {
   hv_skip(hv);
   hv_run(hv, ROUTINE_HALT);
+  hv_block(hv);
 }
 
 static void handle_event(struct hv *hv) {
@@ -247,6 +247,11 @@ void hv_handle(struct hv *hv, uint32_t reason) {
       break;
     case EXIT_REASON_TRIPLE_FAULT:
       hv_shut_down(hv);
+      break;
+    case EXIT_REASON_INTERRUPT_WINDOW:
+      hv_close_window(hv);
+      break;
+    case EXIT_REASON_EXTERNAL_INTERRUPT: /* its interrupt handler has run */
       break;
     case EXIT_REASON_GDTR_IDTR:
     case EXIT_REASON_LDTR_TR:

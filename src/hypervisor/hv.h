@@ -22,7 +22,9 @@ enum hv_layout {
   HV_PML4 = 0x2000,
   HV_PDPT = 0x3000,
   HV_PD = 0x4000,
-  HV_TABLES = 0x5000, /* GDT, IDT, TSS: present, never consulted by the code here */
+  HV_GDT = 0x5000,
+  HV_TSS = 0x5800,
+  HV_IDT = 0x6000, /* 256 gates into the native page */
   HV_STATE = 0x8000,
   HV_VMXON_REGION = 0xd000,
   HV_FIRST_REGION = 0xe000, /* HV_REGION_COUNT VMCS regions */
@@ -54,6 +56,7 @@ enum hv_guest_layout {
 _Static_assert(VMCS_FEATURE_COUNT <= 64, "features fit one word");
 enum { HV_REVISION = 0x4e535431, HV_CPUID_ROWS = 24, HV_EPT_SLOTS = 8, HV_MSR_SLOTS = 8 };
 #define HV_NO_VMCS UINT64_MAX
+enum { HV_TIMER_VECTOR = 0x30 }; /* of every hypervisor's own timer, as its kernel sets its PIC */
 #define HV_DR6_RESET 0xffff0ff0
 
 enum hv_flag {
@@ -69,6 +72,7 @@ enum hv_flag {
   HV_XCR0_LOADED = 1 << 12,  /* and is in the register */
   HV_FIRST_ENTRY = 1 << 10,  /* the last entry was a VMLAUNCH: void if it failed */
   HV_DEBUG_LENT = 1 << 13,   /* the guest has the debug registers to itself */
+  HV_TIMER_LINE = 1 << 14,   /* the guest's timer has raised its line of the PIC */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
@@ -91,6 +95,9 @@ struct hv_state {
   uint64_t dr[4], dr6;
   uint64_t retry_rip, retry_address; /* of the access that its guest was let try once more */
   uint64_t port_irq_mask[2];
+  uint64_t pic_step, pic_needs_icw4, pic_base, pic_in_service, pic_auto_end; /* the guest's */
+  uint64_t pit_periodic, pit_has_low, pit_low, pit_count, pit_left;          /* its counter 0 */
+  uint64_t own_left; /* counts until this hypervisor's own timer is due, as last set */
   uint64_t msr_number[HV_MSR_SLOTS], msr_value[HV_MSR_SLOTS];
   uint64_t capability[20];          /* MSRs 0x480 to 0x493 as the guest sees them */
   uint64_t own_cr_fixed[4];         /* CR0 fixed 0, fixed 1, CR4 fixed 0, fixed 1 below */
@@ -123,9 +130,10 @@ struct hv {
   uint64_t base; /* of struct hv_state */
   uint64_t flags;
   uint64_t features;
-  enum hv_region region; /* current */
-  bool user;             /* completed in user space */
-  uint16_t saved;        /* general registers of the guest that are in struct hv_state */
+  enum hv_region region;            /* current */
+  bool user;                        /* completed in user space */
+  uint8_t count_bytes, mask_writes; /* of its own timer and PIC, since it was last set */
+  uint16_t saved;                   /* general registers of the guest that are in struct hv_state */
   struct hv_fields field[HV_REGION_COUNT];
 };
 
@@ -173,6 +181,8 @@ void hv_set_in(struct hv *hv, enum hv_region region, enum vmcs_field field, uint
 /* What the software copy of a durable field holds (or is about to): no VMREAD. */
 uint64_t hv_copy(struct hv *hv, enum hv_region region, enum vmcs_field field);
 bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field);
+/* An event is to be injected at the next entry. */
+bool hv_is_injecting(const struct hv *hv);
 bool hv_is_pending(const struct hv *hv, enum hv_region region);
 uint64_t hv_region_address(enum hv_region region);
 /* Makes a region current, on demand, if no row did. */
@@ -240,6 +250,23 @@ void hv_msr_init(struct hv *hv);
 void hv_handle_ept_violation(struct hv *hv);
 void hv_handle_ept_misconfig(struct hv *hv);
 
+/* ---- interrupt.c: the guest's PIC and PIT, the hypervisor's own timer */
+bool hv_interrupt_port(unsigned port);
+void hv_write_interrupt_port(struct hv *hv, unsigned port, uint64_t value);
+uint8_t hv_own_port(struct hv *hv, unsigned port);
+void hv_init_timer(struct hv *hv);
+/* An interrupt of the hypervisor itself. */
+void hv_host_interrupt(struct hv *hv, unsigned vector);
+/* The guest halted: waits until it has an interrupt, or none will come. */
+void hv_block(struct hv *hv);
+void hv_close_window(struct hv *hv);
+/* Gives the running guest the interrupt that is due, or asks for an exit when it can take it. */
+void hv_deliver(struct hv *hv);
+/* An interrupt is due that the guest hypervisor wants an exit of its guest for; and what it finds
+ * in its VM-exit interruption information. */
+bool hv_wants_interrupt(struct hv *hv);
+uint64_t hv_take_interrupt(struct hv *hv);
+
 /* ---- nested.c: a guest hypervisor's guest; vmx.c: a guest hypervisor's VMX instructions */
 void hv_nested_exit(struct hv *hv, uint32_t reason);
 void hv_nested_enter(struct hv *hv);
@@ -261,6 +288,8 @@ uint64_t hv_store_msrs(struct hv *hv);
 void hv_shut_down(struct hv *hv);
 /* A refused entry of the merged region: told to the guest hypervisor. */
 void hv_nested_refused(struct hv *hv);
+/* An entry of the nested guest that an interrupt for its hypervisor ends before it runs. */
+void hv_exit_at_once(struct hv *hv);
 /* An entry of the nested guest that fails after its host state was accepted. */
 void hv_failed_entry(struct hv *hv, uint32_t reason, uint64_t qualification);
 /* The outcome of a VMX instruction, into the guest hypervisor's flags; RIP moves on. */

@@ -48,7 +48,9 @@ static void merge_controls(struct hv *hv) {
       VMCS_BIT(SECONDARY_EXEC_ENABLE_RDTSCP) | VMCS_BIT(SECONDARY_EXEC_ENABLE_INVPCID) |
       VMCS_BIT(SECONDARY_EXEC_ENABLE_XSAVES) | VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST);
   uint64_t primary12 = hv_vmcs12(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL);
-  uint64_t primary = own(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL) | (primary12 & ~bitmaps);
+  uint64_t mine =
+      own(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL) & ~VMCS_BIT(CPU_BASED_INTR_WINDOW_EXITING);
+  uint64_t primary = mine | (primary12 & ~bitmaps);
   primary = (primary & ~io) | VMCS_BIT(CPU_BASED_UNCOND_IO_EXITING);
   if (!(primary12 & bitmaps)) primary &= ~bitmaps;
   set(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL,

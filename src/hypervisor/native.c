@@ -19,6 +19,12 @@ static void requeue_event(struct hv *hv) {
     hv_set(hv, FIELD_VM_ENTRY_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
 }
 
+/* The processor has acknowledged it: its handler is called. */
+static void take_interrupt(struct hv *hv) {
+  hv_run(hv, ROUTINE_EXIT_EVENT);
+  hv_host_interrupt(hv, hv_get(hv, FIELD_VM_EXIT_INTR_INFO) & 0xff);
+}
+
 static enum nst_native_end handle_exit(struct hv *hv) {
   hv->flags = hv_load(hv, HV_AT(flags));
   hv->features = hv_load(hv, HV_AT(features));
@@ -28,15 +34,19 @@ static enum nst_native_end handle_exit(struct hv *hv) {
   hv_take_debug(hv);
   uint32_t reason = (uint32_t)hv_get(hv, FIELD_VM_EXIT_REASON);
   if (hv->flags & HV_IN_NESTED) {
+    if (reason == EXIT_REASON_EXTERNAL_INTERRUPT) take_interrupt(hv);
     hv_nested_exit(hv, reason);
     if (hv->flags & HV_IN_NESTED) requeue_event(hv);
+    hv_deliver(hv);
     return hv_enter(hv);
   }
   if (reason & EXIT_REASON_FAILED_ENTRY) return NST_NATIVE_STOP; /* our own VMCS is broken */
   hv->level->own_exits[reason % EXIT_REASON_LIMIT]++;
+  if (reason == EXIT_REASON_EXTERNAL_INTERRUPT) take_interrupt(hv);
   hv_run(hv, ROUTINE_EXIT_OWN);
   requeue_event(hv);
   hv_handle(hv, reason);
+  hv_deliver(hv);
   return hv_enter(hv);
 }
 

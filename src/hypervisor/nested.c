@@ -93,6 +93,8 @@ static bool wants(struct hv *hv, uint32_t reason) {
     case EXIT_REASON_PREEMPTION_TIMER:
     case EXIT_REASON_PML_FULL:
       return false;
+    case EXIT_REASON_INTERRUPT_WINDOW:
+      return primary12(hv, VMCS_BIT(CPU_BASED_INTR_WINDOW_EXITING));
     case EXIT_REASON_EXCEPTION_NMI:
       return wants_exception(hv);
     case EXIT_REASON_MSR_READ:
@@ -283,6 +285,24 @@ void hv_reflect(struct hv *hv, uint32_t reason, uint64_t qualification, uint64_t
 void hv_failed_entry(struct hv *hv, uint32_t reason, uint64_t qualification) {
   hv_set_vmcs12(hv, FIELD_VM_EXIT_REASON, reason);
   hv_set_vmcs12(hv, FIELD_EXIT_QUALIFICATION, qualification);
+  enter_guest_hypervisor(hv, false);
+}
+
+void hv_exit_at_once(struct hv *hv) {
+  const uint64_t valid = UINT64_C(1) << 31;
+  uint64_t event = hv_vmcs12(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD);
+  /* What was to be injected is told as an event whose delivery the exit interrupted. */
+  hv_set_vmcs12(hv, FIELD_IDT_VECTORING_INFO_FIELD, event & valid ? event & ~UINT64_C(0x1000) : 0);
+  if (event & valid) {
+    hv_set_vmcs12(hv, FIELD_IDT_VECTORING_ERROR_CODE,
+                  hv_vmcs12(hv, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE));
+    hv_set_vmcs12(hv, FIELD_VM_EXIT_INSTRUCTION_LEN, hv_vmcs12(hv, FIELD_VM_ENTRY_INSTRUCTION_LEN));
+    hv_set_vmcs12(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, event & ~valid);
+  }
+  hv_store(hv, HV_AT(launch_state), 1);
+  hv_set_vmcs12(hv, FIELD_VM_EXIT_REASON, EXIT_REASON_EXTERNAL_INTERRUPT);
+  hv_set_vmcs12(hv, FIELD_EXIT_QUALIFICATION, 0);
+  hv_set_vmcs12(hv, FIELD_VM_EXIT_INTR_INFO, hv_take_interrupt(hv));
   enter_guest_hypervisor(hv, false);
 }
 

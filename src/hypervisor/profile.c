@@ -13,6 +13,9 @@
 #define LOAD(condition, region) {HV_VMPTRLD, HV_##condition, HV_REGION_##region},
 #define CLEAR(condition, region) {HV_VMCLEAR, HV_##condition, HV_REGION_##region},
 #define MSR(condition, number) {HV_RDMSR, HV_##condition, (number)},
+#define ZERO(condition, field) {HV_ZERO, HV_##condition, FIELD_##field},
+#define IN(port) {HV_IN, HV_ALWAYS, (port)},
+#define OUT(port) {HV_OUT, HV_ALWAYS, (port)},
 #define RDR(number) {HV_READ_DR, HV_ALWAYS, (number)},
 #define WDR(condition, number) {HV_WRITE_DR, HV_##condition, (number)},
 #define RESETDR(condition, number) {HV_RESET_DR, HV_##condition, (number)},
@@ -51,6 +54,8 @@ static const struct hv_profile profiles[] = {
         .routine =
             {
                 [ROUTINE_EXIT] = minimal_EXIT,
+                [ROUTINE_HOST_TIMER] = minimal_HOST_TIMER,
+                [ROUTINE_HOST_IDLE] = minimal_HOST_IDLE,
             },
     },
 };

@@ -28,7 +28,10 @@ enum hv_operation {
   HV_RDMSR,    /* argument: MSR number */
   HV_READ_DR,  /* MOV from a debug register into the guest's saved one; argument: its number */
   HV_WRITE_DR, /* and back */
-  HV_RESET_DR  /* MOV of the value after reset */
+  HV_RESET_DR, /* MOV of the value after reset */
+  HV_ZERO,     /* VMWRITE of 0 */
+  HV_IN,       /* argument: port, one byte */
+  HV_OUT       /* of what the engine has for this port */
 };
 
 /* The VMCS regions that a hypervisor of our kind keeps for one virtual processor. */
@@ -42,7 +45,7 @@ enum hv_region {
 struct hv_row {
   uint8_t operation;
   uint8_t condition;
-  uint16_t argument; /* enum vmcs_field, enum hv_region, MSR or register number */
+  uint16_t argument; /* enum vmcs_field, enum hv_region, MSR, register or port number */
 };
 
 enum hv_routine {

@@ -40,13 +40,13 @@ static void map_identity(struct nst_machine *machine, uint64_t base, uint64_t im
 
 /* Flat descriptors, and gates whose handlers are the native page's fault entries. */
 static void lay_tables(struct nst_machine *machine, uint64_t base) {
-  enum { IDT = HV_TABLES + 0x400, TSS = HV_TABLES + 0x800, VECTORS = 32 };
+  enum { VECTORS = 256 };
   const uint64_t gdt[] = {0, UINT64_C(0x00af9b000000ffff), UINT64_C(0x00cf93000000ffff),
-                          UINT64_C(0x00008b0000000067) | (uint64_t)TSS << 16, 0};
-  nst_mem_write(machine, base + HV_TABLES, gdt, sizeof gdt);
+                          UINT64_C(0x00008b0000000067) | (uint64_t)HV_TSS << 16, 0};
+  nst_mem_write(machine, base + HV_GDT, gdt, sizeof gdt);
   for (uint64_t v = 0; v < VECTORS; v++) {
     uint64_t handler = HV_NATIVE_PAGE + NST_NATIVE_OFFSET_FAULT + 8 * v;
-    poke(machine, base + IDT + 16 * v,
+    poke(machine, base + HV_IDT + 16 * v,
          handler | (uint64_t)8 << 16 | UINT64_C(0x8e00) << 32); /* below 64 KiB */
   }
 }
@@ -147,6 +147,12 @@ uint64_t stack_guest_code(const struct stack *stack) {
   return stack->guest_memory - HV_GUEST_IMAGE + HV_GUEST_CODE;
 }
 
+/* The timer that L0 always sets before it waits: time goes on to when it is due. */
+static bool fire_timer(void *context, struct nst_cpu *cpu) {
+  (void)context;
+  return nst_raise_interrupt(cpu, HV_TIMER_VECTOR) == NST_OK;
+}
+
 static void destroy_stack(void *stack) {
   free(stack);
 }
@@ -186,6 +192,7 @@ enum nst_status nst_stack_create(struct nst_machine **out, const struct nst_conf
     status = lay_hypervisor(*out, stack, wanted, i);
   map_identity(*out, level_base(stack->depth), stack->guest_memory - HV_GUEST_IMAGE, 4);
   lay_guest_tables(*out, level_base(stack->depth), stack->guest_memory - HV_GUEST_IMAGE);
+  if (!stack->driven) nst_on_idle(*out, fire_timer, NULL);
   if (status == NST_OK) status = boot(*out, stack);
   return status;
 }

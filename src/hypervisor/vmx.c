@@ -274,7 +274,10 @@ static void handle_entry(struct hv *hv, bool launch) {
     return;
   }
   hv_nested_pull(hv);
-  hv_nested_enter(hv);
+  if (hv_wants_interrupt(hv))
+    hv_exit_at_once(hv);
+  else
+    hv_nested_enter(hv);
 }
 
 /* What VM entry accepts: uncacheable or write-back, four levels, reserved bits clear. */

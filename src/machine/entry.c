@@ -144,8 +144,7 @@ static uint64_t not_modelled(enum vmcs_control_word word) {
     case WORD_PIN:
       return VMCS_BIT(PIN_BASED_VMX_PREEMPTION_TIMER) | VMCS_BIT(PIN_BASED_POSTED_INTR);
     case WORD_PRIMARY:
-      return VMCS_BIT(CPU_BASED_INTR_WINDOW_EXITING) | VMCS_BIT(CPU_BASED_NMI_WINDOW_EXITING) |
-             VMCS_BIT(CPU_BASED_TPR_SHADOW) | VMCS_BIT(CPU_BASED_MONITOR_TRAP_FLAG) |
+      return VMCS_BIT(CPU_BASED_TPR_SHADOW) | VMCS_BIT(CPU_BASED_MONITOR_TRAP_FLAG) |
              VMCS_BIT(CPU_BASED_ACTIVATE_TERTIARY_CONTROLS);
     case WORD_SECONDARY:
       return VMCS_BIT(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) |
@@ -209,6 +208,7 @@ enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch) {
     uint64_t failed = load_entry_msrs(cpu);
     if (failed) return fail_entry(cpu, EXIT_REASON_MSR_LOAD_FAIL, failed);
   }
+  cpu_watch_windows(cpu);
   if (launch) vmcs_header(vmcs)->launch_state = VMCS_LAUNCHED;
   if (cpu->machine->observer_count) observe_entry(cpu, launch);
   return inject(cpu);

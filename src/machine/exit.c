@@ -171,6 +171,7 @@ enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit) {
   if (stores && !store_msrs(cpu, vmcs_get(vmcs, FIELD_VM_EXIT_MSR_STORE_ADDR), stores))
     return abort_vmx(cpu, 1);
   cpu->vmx.nonroot = false;
+  if (cpu->events) cpu_watch_windows(cpu);
   cpu_load_host(cpu);
   /* SDM 3C "Operations That Invalidate Cached Mappings": without VPIDs an exit drops those of 0. */
   if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);

@@ -276,6 +276,16 @@ void nst_xsetbv(struct nst_cpu *cpu, uint32_t index, uint64_t value) {
   expect_done(cpu, native_execute(cpu, INSN_XSETBV), "XSETBV");
 }
 
+void nst_lgdt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
+  cpu->counters.other++;
+  with_operand(cpu, INSN_LGDT, 0, base << 16 | limit, base >> 48, true);
+}
+
+void nst_lidt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
+  cpu->counters.other++;
+  with_operand(cpu, INSN_LIDT, 0, base << 16 | limit, base >> 48, true);
+}
+
 void nst_hlt(struct nst_cpu *cpu) {
   cpu->counters.other++;
   native_execute(cpu, INSN_HLT);

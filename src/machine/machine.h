@@ -67,6 +67,14 @@ struct vmx {
   uint64_t mask[FIELD_COUNT];
 };
 
+/* What may have to be done between two instructions. */
+enum cpu_event {
+  EVENT_INTERRUPT = 1, /* a bit of `request` is set */
+  EVENT_NMI = 2,
+  EVENT_WINDOW = 4,    /* interrupt-window exiting is in force */
+  EVENT_NMI_WINDOW = 8 /* NMI-window exiting is */
+};
+
 struct nst_cpu {
   struct isa_x86 isa; /* first: callbacks get the cpu as their context */
   struct vmx vmx;
@@ -76,6 +84,8 @@ struct nst_cpu {
   uint64_t feature_control, apic_base, misc_enable;
   uint64_t msr_misc[4];
   struct nst_counters counters;
+  unsigned events;           /* enum cpu_event; 0: nothing to look for */
+  uint64_t request[4];       /* bit per vector of the external interrupts raised */
   uint64_t observed_operand; /* for the next exit event */
   /* Native software. */
   struct isa_uop native_uop[INSN_COUNT];
@@ -109,6 +119,8 @@ struct nst_machine {
   unsigned observer_count;
   void *stack; /* of src/hypervisor: levels and where they live; freed with the machine */
   struct nst_owner stack_owner;
+  bool (*idle)(void *context, struct nst_cpu *cpu); /* or NULL */
+  void *idle_context;
   char error[512];
 };
 
@@ -175,6 +187,14 @@ enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit);
 void cpu_load_host(struct nst_cpu *cpu);
 /* VMCS pointers that the processor keeps for speed while in non-root operation. */
 void cpu_cache_controls(struct nst_cpu *cpu);
+
+/* ---- event.c */
+/* After an entry or exit: are windows to be watched for? */
+void cpu_watch_windows(struct nst_cpu *cpu);
+/* Does what comes first of the events that are due and not blocked; false if there is none. */
+bool cpu_take_event(struct nst_cpu *cpu);
+/* The processor has halted: the same, asking the machine's owner for what comes next. */
+bool cpu_wake(struct nst_cpu *cpu);
 
 /* ---- observe.c */
 void observe_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit, uint64_t rip);

@@ -127,6 +127,7 @@ static void halted(struct nst_cpu *cpu) {
     cpu_exit(cpu, &exit);
     return;
   }
+  if (cpu_wake(cpu)) return;
   stop_running(cpu, cpu->isa.state.activity == 2 ? NST_STOP_SHUTDOWN : NST_STOP_HALT);
 }
 
@@ -138,7 +139,7 @@ static uint64_t slice(struct nst_cpu *cpu) {
     stop_running(cpu, NST_STOP_BUDGET);
     return 0;
   }
-  if (cpu->mark) return 1;
+  if (cpu->mark || cpu->events) return 1;
   return left < SLICE ? left : SLICE;
 }
 
@@ -157,6 +158,10 @@ static bool run_until_native(struct nst_cpu *cpu) {
     if (cpu->mark && cpu->isa.state.rip == cpu->mark) {
       stop_running(cpu, NST_STOP_MARK);
       break;
+    }
+    if (cpu->events && cpu_take_event(cpu)) {
+      note_progress(cpu, cpu->isa.instructions, 1);
+      continue;
     }
     uint64_t count = slice(cpu), before = cpu->isa.instructions;
     if (!count) break;
@@ -191,7 +196,7 @@ void cpu_run(struct nst_cpu *cpu) {
  * back and the fault is the call's result. SDM 3A "Exception- or Interrupt-Handler Procedures". */
 static enum isa_step take_fault(struct nst_cpu *cpu) {
   struct x86_state *state = &cpu->isa.state;
-  unsigned vector = (unsigned)(state->rip & 0xff) / 8;
+  unsigned vector = (unsigned)((state->rip & 0xfff) - NST_NATIVE_OFFSET_FAULT) / 8;
   bool has_error = vector == X86_EXCEPTION_DF || vector == X86_EXCEPTION_AC ||
                    (vector >= X86_EXCEPTION_TS && vector <= X86_EXCEPTION_PF);
   uint64_t frame[6] = {0}, at = state->gpr[X86_RSP];
@@ -219,8 +224,8 @@ static enum isa_step wait_for_completion(struct nst_cpu *cpu, uint64_t at, uint6
       return ISA_NEXT;
     if (!run_until_native(cpu)) return ISA_STOP;
     rip = cpu->isa.state.rip;
-    bool fault = (rip & 0xfff) - NST_NATIVE_OFFSET_FAULT < 0x100;
-    if (fault && is_own_page(cpu, cpu->native_fetched)) return take_fault(cpu);
+    bool event = (rip & 0xfff) - NST_NATIVE_OFFSET_FAULT < 8 * 256;
+    if (event && is_own_page(cpu, cpu->native_fetched)) return take_fault(cpu);
     if (rip != at && rip != after)
       return cpu_die(cpu, "native software was resumed out of order at 0x%llx",
                      (unsigned long long)rip);
@@ -238,6 +243,18 @@ enum isa_step native_execute(struct nst_cpu *cpu, enum native_insn insn) {
     step = wait_for_completion(cpu, at, at + uop->length);
     if (step != ISA_NEXT || cpu->isa.state.rip != at) return step;
   }
+}
+
+/* At L0 the processor itself halts; deeper the levels below may wait, and then it continues here.
+ */
+unsigned nst_wait_interrupt(struct nst_cpu *cpu) {
+  cpu->counters.other += 3;
+  enum isa_step step = native_execute(cpu, INSN_STI);
+  if (step == ISA_NEXT) step = native_execute(cpu, INSN_HLT);
+  if (step == ISA_HALTED && cpu_wake(cpu)) step = take_fault(cpu);
+  unsigned vector = step == ISA_FAULT ? cpu->isa.fault.vector : 0;
+  native_execute(cpu, INSN_CLI);
+  return vector;
 }
 
 /* ---- the caller's own level */
