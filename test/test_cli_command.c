@@ -44,24 +44,14 @@ static void fake_free(struct replay *replay) {
   free(replay);
 }
 
-static int note_report(FILE *out, const struct report_options *options, const char *format) {
+static int fake_report(FILE *out, const struct replay *replay, const struct report_options *options,
+                       enum report_format format) {
+  if (replay == NULL) return 99;
   fake.report = *options;
-  fake.format = format;
+  fake.format = report_format_names[format];
   snprintf(fake.steps, sizeof fake.steps, "%s", options->steps == NULL ? "" : options->steps);
-  fprintf(out, "report in %s\n", format);
+  fprintf(out, "report in %s\n", fake.format);
   return fake.verdict;
-}
-
-static int fake_text(FILE *out, const struct replay *replay, const struct report_options *options) {
-  return replay == NULL ? 99 : note_report(out, options, "text");
-}
-
-static int fake_csv(FILE *out, const struct replay *replay, const struct report_options *options) {
-  return replay == NULL ? 99 : note_report(out, options, "csv");
-}
-
-static int fake_json(FILE *out, const struct replay *replay, const struct report_options *options) {
-  return replay == NULL ? 99 : note_report(out, options, "json");
 }
 
 static int fake_bench(int argc, char **argv) {
@@ -69,8 +59,7 @@ static int fake_bench(int argc, char **argv) {
   return strcmp(argv[0], "bench") == 0 ? argc : 99;
 }
 
-static const struct cli_engine fake_engine = {fake_run, fake_free, fake_text,
-                                              fake_csv, fake_json, fake_bench};
+static const struct cli_engine fake_engine = {fake_run, fake_free, fake_report, fake_bench};
 
 /* ---- A run ---------------------------------------------------------------------------------- */
 
@@ -150,7 +139,7 @@ static void place_fini(const struct place *place) {
   unlink("empty");
   rmdir("scenarios");
   EXPECT_EQ("back", chdir(place->before), 0);
-  rmdir(place->folder);
+  EXPECT_EQ("nothing is left in the folder", rmdir(place->folder), 0);
 }
 
 /* ---- Usage ---------------------------------------------------------------------------------- */
@@ -235,7 +224,16 @@ static void wrong_usage_gives_one_sentence(void) {
       {"replay x --tree 1x", "nestor: --tree 1x: expected a number from 1 to 1000000000"},
       {"replay x --tree 99999999999999999999",
        "nestor: --tree 99999999999999999999: expected a number from 1 to 1000000000"},
-      {"replay x --format xml", "nestor: --format xml: expected text, csv or json"},
+      {"replay x --format xml", "nestor: --format xml: did you mean html?"},
+      {"replay x --html scenarios",
+       "nestor: --html scenarios: that is a directory; expected the file to write"},
+      {"replay x --junit no/such/file",
+       "nestor: --junit no/such/file: cannot write into 'no/such': No such file or directory"},
+      {"replay x --junit a --tap a", "nestor: --junit and --tap name the same file, a"},
+      {"replay x --html - --format csv",
+       "nestor: --html - and --format csv both want standard output"},
+      {"replay x --html - --tap -", "nestor: --html and --tap name the same file, -"},
+      {"replay \x1b[31m\xc2\x9b", "nestor: no scenario or trace '\\x1b[31m\\xc2\\x9b'"},
       {"replay turtle.xml",
        "nestor: no scenario 'turtle.xml'; did you mean scenarios/turtles.xml?"},
       {"replay turtles.xml",
@@ -251,7 +249,7 @@ static void wrong_usage_gives_one_sentence(void) {
        "nestor: 'scenarios' is a directory; expected a scenario (.xml) or a trace"},
       {"replay empty", "nestor: 'empty' is an empty file; expected a scenario (.xml) or a trace"},
       {"replay my.dat --depth 9",
-       "nestor: --depth 9: expected depths from 1 to 6, such as 2, 1..3 or 1,2,4"},
+       "nestor: --depth 9: expected depths from 1 to 6, each once, such as 2, 1..3 or 1,2,4"},
       {"replay my.dat --shadowing maybe", "nestor: --shadowing maybe: expected on, off or both"},
       {"replay my.dat --processor hasswel",
        "nestor: --processor hasswel: expected nehalem, haswell, broadwell-pml, skylake-x, minimal "
@@ -345,7 +343,7 @@ static void another_processor_says_which_claims_it_drops(void) {
   run_line(&run, "replay scenarios/turtles.xml --processor everything");
   EXPECT_EQ("status", run.status, 0);
   EXPECT_STRING("note", run.err,
-                "nestor: 1 claims are left out: they state figures of another processor\n");
+                "nestor: 1 claim is left out: it states a figure of another processor\n");
   EXPECT_EQ("left", fake.scenario.claim_count, 1);
   run_fini(&run);
   place_fini(&place);
@@ -382,6 +380,67 @@ static void replay_status_is_passed_on(void) {
     EXPECT_STRING(cases[i].name, run.err, cases[i].err);
     run_fini(&run);
   }
+  place_fini(&place);
+}
+
+static char *read_text(const char *path) {
+  char *text = calloc(1, 4096);
+  FILE *file = fopen(path, "r");
+  if (file == NULL) return text;
+  size_t size = fread(text, 1, 4095, file);
+  text[size] = '\0';
+  fclose(file);
+  unlink(path);
+  return text;
+}
+
+static void reports_are_written_into_files(void) {
+  struct place place;
+  struct run run;
+  if (!place_init(&place)) return;
+  write_text("page", "from before");
+  run_line(&run, "replay my.dat --html page --junit results --tap ./points");
+  EXPECT_EQ(run.err, run.status, 0);
+  EXPECT_STRING("printed", run.out, "report in text\n");
+  run_fini(&run);
+  static const char *const files[][2] = {{"page", "html"}, {"results", "junit"}, {"points", "tap"}};
+  for (size_t i = 0; i < 3; i++) {
+    char expected[64], *text = read_text(files[i][0]);
+    snprintf(expected, sizeof expected, "report in %s\n", files[i][1]);
+    EXPECT_STRING(files[i][0], text, expected);
+    free(text);
+  }
+  run_line(&run, "replay my.dat --html - --tap /dev/null");
+  EXPECT_STRING("printed", run.out, "report in html\n");
+  run_fini(&run);
+  forget();
+  fake.status = 2;
+  fake.error = "my.dat: truncated";
+  run_line(&run, "replay my.dat --html page");
+  EXPECT_EQ("no replay", run.status, 2);
+  EXPECT_TRUE("no file", access("page", F_OK) != 0);
+  run_fini(&run);
+  fake.status = 130;
+  fake.partial = true;
+  run_line(&run, "replay my.dat --html page");
+  EXPECT_EQ("interrupted", run.status, 130);
+  char *text = read_text("page");
+  EXPECT_STRING("what there is", text, "report in html\n");
+  free(text);
+  run_fini(&run);
+  place_fini(&place); /* fails if anything else is left in the folder */
+}
+
+static void report_that_cannot_be_written_leaves_nothing(void) {
+  struct run run;
+  struct place place;
+  if (access("/dev/full", W_OK) != 0 || !place_init(&place)) return;
+  run_line(&run, "replay my.dat --html /dev/full");
+  EXPECT_EQ("status", run.status, 3);
+  EXPECT_STRING("sentence", run.err,
+                "nestor: '/dev/full' cannot be written: No space left on device\n");
+  EXPECT_STRING("nothing else", run.out, "");
+  run_fini(&run);
   place_fini(&place);
 }
 
@@ -498,6 +557,8 @@ CU_TestInfo cli_command_tests[] = {
     {"replay_of_a_trace_needs_no_scenario", replay_of_a_trace_needs_no_scenario},
     {"another_processor_says_which_claims_it_drops", another_processor_says_which_claims_it_drops},
     {"replay_status_is_passed_on", replay_status_is_passed_on},
+    {"reports_are_written_into_files", reports_are_written_into_files},
+    {"report_that_cannot_be_written_leaves_nothing", report_that_cannot_be_written_leaves_nothing},
     {"broken_scenario_is_not_replayed", broken_scenario_is_not_replayed},
     {"scenario_without_its_trace_is_not_replayed", scenario_without_its_trace_is_not_replayed},
     {"full_output_is_reported", full_output_is_reported},

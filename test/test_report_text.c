@@ -50,7 +50,13 @@ static const struct golden_case golden_cases[] = {
      {.claims = true, .compare = true, .loss = true, .tree = 2, .steps = "cpuid"}},
     {"report_narrow.txt", report_text, {.columns = 66, .steps = "nonsense"}},
     {"report_csv.txt", report_csv, {0}},
+    {"report_csv_causes.txt", report_csv_causes, {0}},
     {"report_json.txt", report_json, {0}},
+    {"report.html", report_html, {.tree = 2, .steps = "cpuid"}},
+    {"report_junit.xml", report_junit, {0}},
+    {"report_tap.txt", report_tap, {0}},
+    {"report_folded.txt", report_folded, {0}},
+    {"report_perfetto.json", report_perfetto, {0}},
 };
 
 static void report_of_synthetic_replay_is_as_before(void) {
@@ -91,7 +97,7 @@ static void text_lines_of_the_table_fit_the_columns(void) {
   free_replay(replay);
 }
 
-/* ---- CSV: every record of a part has the columns of its heading ----------------------------- */
+/* ---- CSV: one table, every record with the columns of the heading --------------------------- */
 
 static unsigned count_columns(const char *line) {
   unsigned columns = 1;
@@ -104,20 +110,23 @@ static unsigned count_columns(const char *line) {
 }
 
 static void csv_records_have_the_columns_of_their_heading(void) {
-  struct replay *replay = make_replay();
-  struct report_options options = {0};
-  int status;
-  char *text = print_report(report_csv, replay, &options, &status);
-  unsigned columns = 0, records = 0;
-  for (char *line = text; line && *line; line = strchr(line, '\n') + 1) {
-    if (strncmp(line, "variant,", 8) == 0) columns = count_columns(line);
-    if (*line != '\n') EXPECT_EQ("columns", count_columns(line), columns);
-    records++;
+  static const struct {
+    report_function report;
+    unsigned columns, records;
+  } cases[] = {{report_csv, 13, 10}, {report_csv_causes, 9, 14}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct replay *replay = make_replay();
+    struct report_options options = {0};
+    int status;
+    char *text = print_report(cases[i].report, replay, &options, &status);
+    unsigned records = 0;
+    for (char *line = text; *line; line = strchr(line, '\n') + 1, records++)
+      EXPECT_EQ("columns", count_columns(line), cases[i].columns);
+    EXPECT_EQ("records, with the heading", records, cases[i].records);
+    EXPECT_CONTAINS("label with a comma and quotes", text, "\"odd \"\"label\"\", with comma\"");
+    free(text);
+    free_replay(replay);
   }
-  EXPECT_TRUE("records", records > 20);
-  EXPECT_CONTAINS("label with a comma and quotes", text, "\"odd \"\"label\"\", with comma\"");
-  free(text);
-  free_replay(replay);
 }
 
 /* ---- JSON: a reader that takes exactly RFC 8259's grammar ----------------------------------- */
@@ -189,6 +198,31 @@ static void json_is_well_formed(void) {
   EXPECT_CONTAINS("UTF-8", text, "caf\xc3\xa9");
   EXPECT_CONTAINS("a control character", text, "\\u0007");
   free(text);
+  free_replay(replay);
+}
+
+static void trace_events_are_well_formed(void) {
+  struct replay *replay = make_replay();
+  struct report_options options = {0};
+  int status;
+  char *text = print_report(report_perfetto, replay, &options, &status);
+  const char *end = skip_space(read_value(skip_space(text), 0));
+  EXPECT_TRUE("ends where it should", end && *end == '\0');
+  EXPECT_CONTAINS("a whole operation", text, "\"ts\":0,\"dur\":6,");
+  free(text);
+  free_replay(replay);
+}
+
+static void unknown_operation_is_told_with_what_is_near(void) {
+  struct replay *replay = make_replay();
+  char text[512] = "";
+  EXPECT_TRUE("known", report_has_operation(replay, "cpuid", text, sizeof text));
+  EXPECT_TRUE("unknown", !report_has_operation(replay, "cpudi", text, sizeof text));
+  EXPECT_STRING("near", text, "the trace has no operation 'cpudi'; did you mean 'CPUID'?");
+  EXPECT_TRUE("unknown", !report_has_operation(replay, "zzzzzzzz", text, sizeof text));
+  EXPECT_STRING("far", text,
+                "the trace has no operation 'zzzzzzzz'; there are CPUID and odd \"label\", with "
+                "comma");
   free_replay(replay);
 }
 
@@ -300,6 +334,8 @@ CU_TestInfo report_text_tests[] = {
     {"csv_records_have_the_columns_of_their_heading",
      csv_records_have_the_columns_of_their_heading},
     {"json_is_well_formed", json_is_well_formed},
+    {"trace_events_are_well_formed", trace_events_are_well_formed},
+    {"unknown_operation_is_told_with_what_is_near", unknown_operation_is_told_with_what_is_near},
     {"interrupted_replay_is_reported_as_far_as_it_goes",
      interrupted_replay_is_reported_as_far_as_it_goes},
     {"replay_of_nothing_is_reported", replay_of_nothing_is_reported},

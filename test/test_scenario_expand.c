@@ -48,7 +48,7 @@ static void expansion_has_the_first_axis_slowest(void) {
       {"1..3", "both", "1+ 2+ 2- 3+ 3-"},
       {"3..1", "off,on", "3- 3+ 2- 2+ 1-"},
       {"1,2,4", "off", "1- 2- 4-"},
-      {"2,1..3", "on", "2+ 1+ 3+"},
+      {"2,1,3..4", "on", "2+ 1+ 3+ 4+"},
       {"1..6", "both", "1+ 2+ 2- 3+ 3- 4+ 4- 5+ 5- 6+ 6-"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -73,6 +73,9 @@ static void bad_values_leave_the_scenario_alone(void) {
                {SCENARIO_AXIS_DEPTH, "1,,2"},
                {SCENARIO_AXIS_DEPTH, "1,"},
                {SCENARIO_AXIS_DEPTH, ",1"},
+               {SCENARIO_AXIS_DEPTH, "2,2"},
+               {SCENARIO_AXIS_DEPTH, "2,1..3"},
+               {SCENARIO_AXIS_VMCS_SHADOWING, "on,on"},
                {SCENARIO_AXIS_DEPTH, "1...3"},
                {SCENARIO_AXIS_DEPTH, "1..2..3"},
                {SCENARIO_AXIS_DEPTH, "both"},
@@ -90,7 +93,7 @@ static void bad_values_leave_the_scenario_alone(void) {
               scenario_set_axis(scenario, cases[i].axis, cases[i].values, error, sizeof error), 2);
     EXPECT_STRING(cases[i].values, error,
                   cases[i].axis == SCENARIO_AXIS_DEPTH
-                      ? "expected depths from 1 to 6, such as 2, 1..3 or 1,2,4"
+                      ? "expected depths from 1 to 6, each once, such as 2, 1..3 or 1,2,4"
                       : "expected on, off or both");
     EXPECT_STRING(cases[i].values, variants_text(scenario, text, sizeof text), "1+ 2+");
     scenario_free(scenario);

@@ -26,9 +26,8 @@ struct cli_engine {
   int (*replay_run)(struct replay **out, const struct scenario *scenario,
                     const struct replay_options *options, char *error, size_t error_size);
   void (*replay_free)(struct replay *replay);
-  int (*report_text)(FILE *out, const struct replay *replay, const struct report_options *options);
-  int (*report_csv)(FILE *out, const struct replay *replay, const struct report_options *options);
-  int (*report_json)(FILE *out, const struct replay *replay, const struct report_options *options);
+  int (*report)(FILE *out, const struct replay *replay, const struct report_options *options,
+                enum report_format format);
   int (*bench)(int argc, char **argv); /* argv[0] is "bench" */
 };
 
@@ -108,5 +107,19 @@ const char *cli_share(void);
  * and CLI_USAGE. `expected` is what it should be: "a scenario (.xml) or a trace". */
 int cli_check_file(const struct cli *cli, const char *path, const char *expected);
 bool cli_is_scenario(const char *path);
+
+/* ---- Reports in files ----------------------------------------------------------------------- */
+
+struct cli_report {
+  enum report_format format;
+  const struct report_options *options;
+};
+/* "-" */
+bool cli_is_stdout(const char *path);
+/* CLI_GO_ON if a file can be written there, as far as can be seen beforehand. */
+int cli_check_output(const struct cli *cli, const char *option, const char *path);
+/* CLI_GO_ON, or CLI_SETUP after a sentence; then there is no file, or the one from before. */
+int cli_write_report(const struct cli *cli, const char *path, const struct replay *replay,
+                     const struct cli_report *report);
 
 #endif

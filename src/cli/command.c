@@ -2,10 +2,12 @@
  * The table of commands, and the sentences that all of them share. */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/cli.h"
 #include "src/nestor.h"
+#include "src/report/escape.h"
 #include "src/scenario/names.h"
 
 const struct cli_command *const cli_commands[] = {
@@ -28,16 +30,19 @@ const struct cli_command *cli_command_find(const char *name) {
 
 int cli_fail(const struct cli *cli, const char *format, ...) {
   va_list arguments;
-  fputs("nestor: ", cli->err);
+  char *sentence = NULL;
   va_start(arguments, format);
-  vfprintf(cli->err, format, arguments);
+  int length = vasprintf(&sentence, format, arguments);
   va_end(arguments);
-  fputc('\n', cli->err);
+  fputs("nestor: ", cli->err);
+  cli_fail_at(cli, CLI_USAGE, length < 0 ? format : sentence);
+  if (length >= 0) free(sentence);
   return CLI_USAGE;
 }
 
 int cli_fail_at(const struct cli *cli, int status, const char *sentence) {
-  fprintf(cli->err, "%s\n", sentence);
+  escape_line(cli->err, sentence); /* arguments and names in files may hold what terminals obey */
+  fputc('\n', cli->err);
   return status;
 }
 

@@ -15,11 +15,13 @@ static void on_interrupt(int number) {
   interrupted = 1;
 }
 
-/* The first Ctrl-C asks the replay to end with what it has; the second one ends the program. */
+/* The first Ctrl-C or SIGTERM asks the replay to end with what it has; the second one ends the
+ * program. */
 static void catch_interrupts(void) {
   struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
 }
 
 static unsigned terminal_columns(void) {
@@ -30,8 +32,7 @@ static unsigned terminal_columns(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct cli_engine engine = {replay_run, replay_free, report_text,
-                                           report_csv, report_json, cli_bench};
+  static const struct cli_engine engine = {replay_run, replay_free, report_print, cli_bench};
   catch_interrupts();
   struct cli cli = {
       stdout, stderr, &engine, &interrupted, terminal_columns(), isatty(STDERR_FILENO) != 0};

@@ -17,6 +17,9 @@ enum replay_key {
   KEY_TREE,
   KEY_STEPS,
   KEY_FORMAT,
+  KEY_HTML,
+  KEY_JUNIT,
+  KEY_TAP,
   KEY_SALVAGE
 };
 
@@ -33,13 +36,20 @@ static const struct cli_option options[] = {
     {"loss", NULL, "show what of the trace became no operation", KEY_LOSS},
     {"tree", "N", "show the exit trees of the first N kinds of operation", KEY_TREE},
     {"steps", "OPERATION", "tell one such operation step by step: --steps cpuid", KEY_STEPS},
-    {"format", "FORMAT", "text, csv or json", KEY_FORMAT},
+    {"format", "FORMAT",
+     "text, csv (a table of operations), csv-causes (of causes), json, html,\n"
+     "junit or tap (the claims), folded or perfetto (stacks of exits)",
+     KEY_FORMAT},
+    {"html", "FILE", "write a page with tables and charts too; - for standard output", KEY_HTML},
+    {"junit", "FILE", "write the claims as JUnit XML too", KEY_JUNIT},
+    {"tap", "FILE", "write the claims as TAP too", KEY_TAP},
     {"salvage", NULL, "replay what a damaged trace still holds", KEY_SALVAGE},
     {NULL, NULL, NULL, 0}};
 
 struct request {
   const char *depth, *shadowing, *processor, *hypervisor;
-  const char *format;
+  const char *html, *junit, *tap;
+  enum report_format format;
   bool salvage;
   struct report_options report;
 };
@@ -57,14 +67,12 @@ static int take_tree(const struct cli *cli, struct request *request, const char 
 }
 
 static int take_format(const struct cli *cli, struct request *request, const char *value) {
-  static const char *const formats[] = {"text", "csv", "json", NULL};
-  for (size_t i = 0; formats[i] != NULL; i++) {
-    if (strcmp(formats[i], value) == 0) {
-      request->format = formats[i];
-      return CLI_GO_ON;
-    }
-  }
-  return cli_fail(cli, "--format %s: expected text, csv or json", value);
+  char text[SCENARIO_TEXT_SIZE];
+  if (report_format_find(value, &request->format)) return CLI_GO_ON;
+  const char *near = suggest_word(value, report_format_names);
+  if (near != NULL) return cli_fail(cli, "--format %s: did you mean %s?", value, near);
+  return cli_fail(cli, "--format %s: expected %s", value,
+                  join_words(report_format_names, " or ", text, sizeof text));
 }
 
 static int take(const struct cli *cli, void *data, int key, const char *value) {
@@ -98,6 +106,15 @@ static int take(const struct cli *cli, void *data, int key, const char *value) {
       break;
     case KEY_FORMAT:
       return take_format(cli, request, value);
+    case KEY_HTML:
+      request->html = value;
+      break;
+    case KEY_JUNIT:
+      request->junit = value;
+      break;
+    case KEY_TAP:
+      request->tap = value;
+      break;
     case KEY_SALVAGE:
       request->salvage = true;
       break;
@@ -141,8 +158,9 @@ static int set_name(const struct cli *cli, struct scenario *scenario, const char
     return cli_fail(cli, "--%s %s: %s; did you mean %s?", option, name, error, near);
   }
   if (scenario->claim_count < before) {
-    fprintf(cli->err, "nestor: %u claims are left out: they state figures of another %s\n",
-            before - scenario->claim_count, option);
+    unsigned count = before - scenario->claim_count;
+    cli_fail(cli, "%u claim%s left out: %s of another %s", count, count == 1 ? " is" : "s are",
+             count == 1 ? "it states a figure" : "they state figures", option);
   }
   return CLI_GO_ON;
 }
@@ -159,15 +177,59 @@ static int change(const struct cli *cli, struct scenario *scenario, const struct
 
 /* ---- Replay and report ---------------------------------------------------------------------- */
 
+struct target {
+  const char *option, *path;
+  enum report_format format;
+};
+enum { TARGETS = 3 };
+
+static void find_targets(const struct request *request, struct target targets[TARGETS]) {
+  targets[0] = (struct target){"html", request->html, REPORT_AS_HTML};
+  targets[1] = (struct target){"junit", request->junit, REPORT_AS_JUNIT};
+  targets[2] = (struct target){"tap", request->tap, REPORT_AS_TAP};
+}
+
+/* Before the replay, which may take long. "-" takes the place of the report that is printed. */
+static int check_targets(const struct cli *cli, struct request *request) {
+  struct target targets[TARGETS];
+  const char *printed = NULL;
+  find_targets(request, targets);
+  for (unsigned i = 0; i < TARGETS; i++) {
+    const struct target *target = &targets[i];
+    if (target->path == NULL) continue;
+    int status = cli_check_output(cli, target->option, target->path);
+    if (status != CLI_GO_ON) return status;
+    for (unsigned k = 0; k < i; k++) {
+      if (targets[k].path != NULL && strcmp(targets[k].path, target->path) == 0)
+        return cli_fail(cli, "--%s and --%s name the same file, %s", targets[k].option,
+                        target->option, target->path);
+    }
+    if (!cli_is_stdout(target->path)) continue;
+    if (request->format != REPORT_AS_TEXT)
+      return cli_fail(cli, "--%s - and --format %s both want standard output", target->option,
+                      report_format_names[request->format]);
+    printed = target->option;
+  }
+  if (printed != NULL) report_format_find(printed, &request->format);
+  return CLI_GO_ON;
+}
+
+/* The files first: what is printed may end in a closed pipe. */
 static int report(const struct cli *cli, const struct replay *replay,
                   const struct request *request) {
-  if (strcmp(request->format, "csv") == 0) {
-    return cli->engine->report_csv(cli->out, replay, &request->report);
+  struct target targets[TARGETS];
+  char sentence[SCENARIO_ERROR_SIZE];
+  if (request->report.steps != NULL &&
+      !report_has_operation(replay, request->report.steps, sentence, sizeof sentence))
+    return cli_fail(cli, "--steps %s: %s", request->report.steps, sentence);
+  find_targets(request, targets);
+  for (unsigned i = 0; i < TARGETS; i++) {
+    if (targets[i].path == NULL || cli_is_stdout(targets[i].path)) continue;
+    const struct cli_report file = {targets[i].format, &request->report};
+    int status = cli_write_report(cli, targets[i].path, replay, &file);
+    if (status != CLI_GO_ON) return status;
   }
-  if (strcmp(request->format, "json") == 0) {
-    return cli->engine->report_json(cli->out, replay, &request->report);
-  }
-  return cli->engine->report_text(cli->out, replay, &request->report);
+  return cli->engine->report(cli->out, replay, &request->report, request->format);
 }
 
 /* An interrupted replay reports what it has and still says that it was interrupted. */
@@ -180,7 +242,7 @@ static int replay_and_report(const struct cli *cli, const struct scenario *scena
   int status = cli->engine->replay_run(&replay, scenario, &replay_options, error, sizeof error);
   if (status == CLI_FINE || (status == CLI_INTERRUPTED && replay != NULL)) {
     int verdict = report(cli, replay, request);
-    if (status == CLI_FINE) status = verdict;
+    if (status == CLI_FINE || verdict > CLI_CLAIM_FAILS) status = verdict;
   }
   if (error[0] != '\0') cli_fail_at(cli, status, error);
   if (status == CLI_INTERRUPTED && error[0] == '\0') cli_fail(cli, "interrupted");
@@ -189,7 +251,7 @@ static int replay_and_report(const struct cli *cli, const struct scenario *scena
 }
 
 static int run_replay(const struct cli *cli, int argc, char **argv) {
-  struct request request = {.format = "text", .report = {.columns = cli->columns}};
+  struct request request = {.format = REPORT_AS_TEXT, .report = {.columns = cli->columns}};
   struct scenario *scenario = NULL;
   char error[SCENARIO_ERROR_SIZE];
   int first, status = cli_parse(cli, &cli_replay_command, argc, argv,
@@ -201,7 +263,8 @@ static int run_replay(const struct cli *cli, int argc, char **argv) {
                     "replay",
                     argc - first);
   }
-  status = load(cli, argv[first], &scenario);
+  status = check_targets(cli, &request);
+  if (status == CLI_GO_ON) status = load(cli, argv[first], &scenario);
   if (status == CLI_GO_ON) status = change(cli, scenario, &request);
   if (status == CLI_GO_ON && scenario_check_trace(scenario, error, sizeof error) != 0) {
     status = cli_fail_at(cli, CLI_USAGE, error);

@@ -16,6 +16,12 @@ decide(struct claim_result *result, bool holds, const char *format, ...) {
   result->holds = holds;
 }
 
+/* The numbers of a claim about one. */
+static void measure(struct claim_result *result, uint64_t expected, uint64_t counted) {
+  snprintf(result->expected, sizeof result->expected, "%" PRIu64, expected);
+  snprintf(result->counted, sizeof result->counted, "%" PRIu64, counted);
+}
+
 /* The next variant from *index on that the claim speaks of and that was replayed to its end; NULL
  * if there is none. */
 static const struct replay_variant *next_covered(const struct replay *replay,
@@ -62,6 +68,7 @@ static bool check_exits(const struct replay_variant *variant, const struct scena
     return false;
   }
   bool is_equal = row.typical == claim->figure;
+  measure(result, claim->figure, row.typical);
   decide(result, is_equal,
          "%s, %s: %" PRIu64 " exit%s claimed%s%s, %u counted (%" PRIu64 " of %" PRIu64
          " operations)",
@@ -99,6 +106,7 @@ static void evaluate_unlisted(const struct replay *replay, const struct scenario
   char name[64] = "";
   while ((variant = next_covered(replay, claim, &index))) {
     name_variant(&variant->variant, name, sizeof name);
+    measure(result, claim->figure, variant->unlisted);
     decide(result, variant->unlisted == claim->figure,
            "unlisted VMCS accesses, %s: %" PRIu64 " claimed, %" PRIu64 " counted", name,
            claim->figure, variant->unlisted);
@@ -133,6 +141,7 @@ static bool check_reflected(const struct replay_variant *flat, const struct repl
     if (is_host_caused(reason)) continue;
     *exits += deep->guest_exits[reason];
     if (deep->guest_exits[reason] == flat->guest_exits[reason]) continue;
+    measure(result, flat->guest_exits[reason], deep->guest_exits[reason]);
     decide(result, false,
            "reflected exits equal those at depth 1: %s, %s: %" PRIu64 " at depth 1, %" PRIu64
            " reflected",
@@ -175,6 +184,7 @@ static void evaluate_kept(const struct replay *replay, const struct scenario_cla
     uint64_t kept = row.by_level[depth] - row.reflected[depth];
     if (depth > 1) nested += kept;
     if (row.kept_subtree == kept) continue;
+    measure(result, kept, row.kept_subtree);
     decide(result, false,
            "an exit that L0 keeps costs one exit at every depth: %s: %" PRIu64 " kept, %" PRIu64
            " exits for them",
@@ -206,7 +216,8 @@ static void evaluate_transparent(const struct replay *replay, const struct scena
 
 void claims_evaluate(const struct replay *replay, const struct scenario_claim *claim,
                      struct claim_result *result) {
-  if (!is_complete(replay, claim)) {
+  *result = (struct claim_result){.applies = is_complete(replay, claim)};
+  if (!result->applies) {
     decide(result, false, "%s: not replayed to the end",
            claim->type == SCENARIO_CLAIM_EXITS ? claim->operation : "a claim");
     return;
@@ -233,14 +244,14 @@ void claims_evaluate(const struct replay *replay, const struct scenario_claim *c
 unsigned claims_count(const struct replay *replay) {
   unsigned holding = 0;
   for (unsigned i = 0; i < replay->scenario->claim_count; i++) {
-    struct claim_result result = {0};
+    struct claim_result result;
     claims_evaluate(replay, &replay->scenario->claim[i], &result);
     if (result.holds) holding++;
   }
   return holding;
 }
 
-static const char *mark_word(enum scenario_mark mark) {
+const char *claims_mark(enum scenario_mark mark) {
   switch (mark) {
     case SCENARIO_INPUT:
       return "input";
@@ -257,9 +268,9 @@ void claims_print(FILE *out, const struct replay *replay) {
   fprintf(out, "\nClaims%s\n", scenario->claim_count ? "" : ": the scenario makes none");
   for (unsigned i = 0; i < scenario->claim_count; i++) {
     const struct scenario_claim *claim = &scenario->claim[i];
-    struct claim_result result = {0};
+    struct claim_result result;
     claims_evaluate(replay, claim, &result);
-    fprintf(out, "  %s  %-9s  ", result.holds ? "holds" : "FAILS", mark_word(claim->mark));
+    fprintf(out, "  %s  %-9s  ", result.holds ? "holds" : "FAILS", claims_mark(claim->mark));
     if (claim->line) fprintf(out, "line %u: ", claim->line);
     fprintf(out, "%s\n", result.text);
   }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The report as comma-separated values (RFC 4180, but lines end with LF alone). */
+ * The report as comma-separated values (RFC 4180, but lines end with LF alone): one table a file,
+ * every record with the columns of the heading, so that a data frame reads it as it is. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 static void print_field(FILE *out, const char *text) {
   if (!strpbrk(text, ",\"\r\n")) {
@@ -18,18 +20,34 @@ static void print_field(FILE *out, const char *text) {
   fputc('"', out);
 }
 
-/* variant, depth, vmcs_shadowing, operation: what both kinds of record begin with. */
+/* variant, a column for each axis, operation: what both tables begin with. */
+static void print_key_heading(FILE *out) {
+  fputs("variant", out);
+  for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
+    fputc(',', out);
+    for (const char *at = scenario_words(LIST_AXIS)[axis]; *at; at++)
+      fputc(*at == '-' ? '_' : *at, out);
+  }
+  fputs(",operation", out);
+}
+
 static void print_key(FILE *out, const struct replay *replay, unsigned index, const char *label) {
   const struct scenario_variant *variant = &replay->variant[index].variant;
-  fprintf(out, "%u,%u,%s,", index + 1, variant->depth, variant->vmcs_shadowing ? "on" : "off");
+  fprintf(out, "%u", index + 1);
+  for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
+    char word[16];
+    fputc(',', out);
+    print_field(out, scenario_axis_word((enum scenario_axis_name)axis, variant->value[axis], word));
+  }
+  fputc(',', out);
   print_field(out, label);
 }
 
-static void print_row(FILE *out, const struct replay *replay, unsigned index,
+static void print_row(FILE *out, const struct replay *replay, unsigned index, const char *kind,
                       const struct ledger_row *row) {
   unsigned depth = replay->variant[index].variant.depth;
   print_key(out, replay, index, row->label);
-  fprintf(out, ",%" PRIu64 ",", row->operations);
+  fprintf(out, ",%s,%" PRIu64 ",", kind, row->operations);
   if (row->typical_operations) fprintf(out, "%u", row->typical);
   fprintf(out, ",%.3f,%" PRIu64, row->mean, row->exits);
   fprintf(out, ",%" PRIu64 ",%" PRIu64, row->by_level[depth] - row->reflected[depth],
@@ -42,10 +60,10 @@ static void print_rows(FILE *out, const struct replay *replay, unsigned index) {
   struct ledger_row row;
   for (unsigned i = 0; i < ledger_label_count(ledger); i++) {
     if (ledger_row(ledger, i, &row) && (row.operations || row.exits))
-      print_row(out, replay, index, &row);
+      print_row(out, replay, index, i == LEDGER_OUTSIDE ? "outside" : "operation", &row);
   }
   ledger_total(ledger, &row);
-  print_row(out, replay, index, &row);
+  print_row(out, replay, index, "total", &row);
 }
 
 static void print_causes(FILE *out, const struct replay *replay, unsigned index) {
@@ -66,13 +84,22 @@ static void print_causes(FILE *out, const struct replay *replay, unsigned index)
 
 int report_csv(FILE *out, const struct replay *replay, const struct report_options *options) {
   (void)options;
-  fprintf(out,
-          "variant,depth,vmcs_shadowing,operation,operations,exits_typical,exits_mean,exits_total,"
-          "kept,reflected,cycles_low,cycles_high\n");
+  print_key_heading(out);
+  fputs(
+      ",kind,operations,exits_typical,exits_mean,exits_total,kept,reflected,cycles_low,"
+      "cycles_high\n",
+      out);
   for (unsigned i = 0; i < replay->variant_count; i++) {
     if (replay->variant[i].ledger) print_rows(out, replay, i);
   }
-  fprintf(out, "\nvariant,depth,vmcs_shadowing,operation,level,reason,detail,exits,reflected\n");
+  return claims_count(replay) == replay->scenario->claim_count ? 0 : 1;
+}
+
+int report_csv_causes(FILE *out, const struct replay *replay,
+                      const struct report_options *options) {
+  (void)options;
+  print_key_heading(out);
+  fputs(",level,reason,detail,exits,reflected\n", out);
   for (unsigned i = 0; i < replay->variant_count; i++) {
     if (replay->variant[i].ledger) print_causes(out, replay, i);
   }

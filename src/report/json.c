@@ -3,38 +3,12 @@
  * in full; those that name a state are strings. */
 #include <inttypes.h>
 
+#include "src/report/escape.h"
 #include "src/report/part.h"
 
-/* Length of the UTF-8 character at `text`, 0 if it is none. */
-static unsigned utf8_length(const unsigned char *text) {
-  unsigned length = text[0] < 0x80 ? 1 : text[0] >> 5 == 6 ? 2 : text[0] >> 4 == 14 ? 3 : 4;
-  if (length == 1) return 1;
-  if (length == 4 && text[0] >> 3 != 30) return 0;
-  uint32_t code = text[0] & (0xffu >> (length + 1));
-  for (unsigned i = 1; i < length; i++) {
-    if (text[i] >> 6 != 2) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-  bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-  return code < least[length] || code > 0x10ffff || is_surrogate ? 0 : length;
-}
-
-/* A string with its quotes; bytes that are no UTF-8 become U+FFFD. */
 static void print_string(FILE *out, const char *text) {
   fputc('"', out);
-  for (const unsigned char *at = (const unsigned char *)text; *at;) {
-    unsigned length = utf8_length(at);
-    if (length == 0)
-      fputs("\\ufffd", out);
-    else if (*at == '"' || *at == '\\')
-      fprintf(out, "\\%c", *at);
-    else if (*at < 0x20)
-      fprintf(out, "\\u%04x", *at);
-    else
-      fwrite(at, 1, length, out);
-    at += length ? length : 1;
-  }
+  escape_json(out, text);
   fputc('"', out);
 }
 

@@ -6,7 +6,7 @@
 #include "src/report/part.h"
 
 /* Operations, their details and the boundaries between them are all used. */
-static bool is_used(unsigned fate) {
+bool loss_is_used(unsigned fate) {
   return fate == TRACE_FATE_OPERATION || fate == TRACE_FATE_DETAIL || fate == TRACE_FATE_BOUNDARY;
 }
 
@@ -16,7 +16,7 @@ void loss_count(const struct replay *replay, uint64_t *timer, uint64_t *other) {
   *other = loss->records_unnamed;
   for (size_t i = 0; i < loss->name_count; i++) {
     for (unsigned fate = 0; fate < TRACE_FATE_COUNT; fate++) {
-      if (is_used(fate)) continue;
+      if (loss_is_used(fate)) continue;
       bool is_timer = fate == TRACE_FATE_HOST || fate == TRACE_FATE_INTERRUPT;
       *(is_timer ? timer : other) += loss->names[i].fate[fate];
     }
@@ -35,7 +35,7 @@ void loss_print(const struct text *text) {
   fprintf(out, "\nLeft out of %s\n", name_path(text->replay->scenario->trace, path, sizeof path));
   for (size_t i = 0; i < loss->name_count; i++) {
     for (unsigned fate = 0; fate < TRACE_FATE_COUNT; fate++) {
-      if (is_used(fate) || !loss->names[i].fate[fate]) continue;
+      if (loss_is_used(fate) || !loss->names[i].fate[fate]) continue;
       fprintf(out, "  %-34.40s %10" PRIu64 "  %s\n", loss->names[i].name, loss->names[i].fate[fate],
               trace_fate_name(fate));
     }

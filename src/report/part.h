@@ -9,6 +9,7 @@
 
 enum {
   REPORT_COLUMNS = 100, /* default width */
+  REPORT_WORD = 64,     /* bytes of a name with its end */
   REPORT_TEXT = 512     /* bytes of a sentence with its end */
 };
 
@@ -74,13 +75,19 @@ void compare_print(FILE *out, const struct replay *replay, const struct compare 
 
 struct claim_result {
   bool holds;
-  char text[REPORT_TEXT]; /* the claim, and the numbers that decided */
+  bool applies; /* false: it could not be held against anything */
+  char expected[REPORT_WORD], counted[REPORT_WORD]; /* "" where the claim is about no number */
+  char text[REPORT_TEXT];                           /* the claim, and the numbers that decided */
 };
 void claims_evaluate(const struct replay *replay, const struct scenario_claim *claim,
                      struct claim_result *result);
 /* Number of claims that hold. */
 unsigned claims_count(const struct replay *replay);
 void claims_print(FILE *out, const struct replay *replay);
+/* "input", "checked", "predicted" */
+const char *claims_mark(enum scenario_mark mark);
+/* The claim alone, the same whatever was counted. */
+void claims_sentence(const struct scenario_claim *claim, char *text, size_t size);
 
 /* ---- the text report's parts */
 
@@ -94,10 +101,49 @@ struct text {
 /* "1 exit", "2 exits" */
 #define REPORT_PLURAL(count) ((count) == 1 ? "" : "s")
 void table_print(const struct text *text);
+
+/* The table as a grid, for other forms of the report: new rows appear there by themselves. */
+enum { TABLE_CELL = 32 };
+struct table;
+/* Keeps `text`. NULL: no memory. The caller frees it. */
+struct table *table_make(const struct text *text);
+unsigned table_row_count(const struct table *table);
+/* False: the row is not shown. `label` is valid as long as the replay. */
+bool table_row(const struct table *table, unsigned row, const char **label, char seen[TABLE_CELL]);
+/* The cell of a variant with its mark; writes into `cell` and returns it. */
+const char *table_cell(const struct table *table, unsigned row, unsigned variant,
+                       char cell[TABLE_CELL]);
+
 void why_print(const struct text *text);
+/* The same as rows: what exits at which level, about what, and how often in each variant. */
+enum { WHY_LINES = 64, WHY_VARIANTS = 4 };
+struct why_row {
+  unsigned level;
+  char what[REPORT_WORD], about[REPORT_TEXT];
+  uint64_t exits[WHY_VARIANTS];
+};
+struct why_view {
+  const char *label;
+  unsigned depth, variant_count, row_count;
+  const struct replay_variant *variant[WHY_VARIANTS];
+  struct why_row row[WHY_LINES];
+};
+/* NULL: there is nothing to explain, or no memory. The caller frees it. */
+struct why_view *why_make(const struct text *text);
+
 void trees_print(const struct text *text);
+/* How many exits from this one on are leaves alike, and under how many open ones it hangs. */
+size_t tree_run(const struct ledger_tree *tree, size_t index);
+unsigned tree_depth(const struct ledger_tree *tree, size_t index);
 void steps_print(const struct text *text);
+/* The label that is meant by `wanted`, letter case aside; NULL if the trace has none such. */
+const char *steps_label(const struct replay *replay, const char *wanted);
+/* What an exit is, and what L0 does about it: a sentence each. */
+void steps_action(const struct ledger_node *node, char *text, size_t size);
+void steps_answer(const struct ledger_tree *tree, size_t index, char *text, size_t size);
 void loss_print(const struct text *text);
+/* True for records that became part of an operation. */
+bool loss_is_used(unsigned fate);
 /* Records of the trace that became nothing: caused by timers and interrupts, and others. */
 void loss_count(const struct replay *replay, uint64_t *timer, uint64_t *other);
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 enum { NAME = 64 };
 
@@ -24,7 +25,7 @@ static void name_subject(const struct ledger_node *node, char *text, size_t size
     snprintf(text, size, "its current VMCS");
 }
 
-static void tell_action(const struct ledger_node *node, char *text, size_t size) {
+void steps_action(const struct ledger_node *node, char *text, size_t size) {
   char vmcs[NAME], name[NAME], detail[NAME];
   name_subject(node, vmcs, sizeof vmcs);
   name_exit(node->reason, node->detail, name, sizeof name);
@@ -54,7 +55,7 @@ static unsigned handled_level(const struct ledger_tree *tree, size_t index, unsi
   return 0;
 }
 
-static void tell_answer(const struct ledger_tree *tree, size_t index, char *text, size_t size) {
+void steps_answer(const struct ledger_tree *tree, size_t index, char *text, size_t size) {
   const struct ledger_node *node = &tree->nodes[index];
   unsigned entered = node->entered;
   text[0] = '\0';
@@ -109,28 +110,49 @@ static void tell_tree(const struct text *text, const char *label,
           REPORT_PLURAL(tree.exits));
   tell_stage(out, variant);
   for (size_t i = 0; i < tree.count; i++) {
-    tell_action(&tree.nodes[i], line, sizeof line);
+    steps_action(&tree.nodes[i], line, sizeof line);
     fprintf(out, "  %3zu. %s to L0.\n", i + 1, line);
-    tell_answer(&tree, i, line, sizeof line);
+    steps_answer(&tree, i, line, sizeof line);
     fprintf(out, "       %s\n", line);
   }
   if (tree.exits > tree.count)
     fprintf(out, "  %" PRIu64 " more were counted, but not kept.\n", tree.exits - tree.count);
 }
 
-void steps_print(const struct text *text) {
-  const char *wanted = text->options->steps;
+const char *steps_label(const struct replay *replay, const char *wanted) {
   const char *labels[LEDGER_LABELS];
-  unsigned count = rows_labels(text->replay, labels), depth = rows_nested_depth(text->replay);
+  unsigned count = rows_labels(replay, labels);
   for (unsigned i = 0; i < count; i++) {
-    if (strcasecmp(labels[i], wanted) != 0) continue;
-    for (unsigned k = 0; k < text->replay->variant_count; k++) {
-      if (text->replay->variant[k].variant.depth == depth)
-        tell_tree(text, labels[i], &text->replay->variant[k]);
-    }
+    if (strcasecmp(labels[i], wanted) == 0) return labels[i];
+  }
+  return NULL;
+}
+
+bool report_has_operation(const struct replay *replay, const char *wanted, char *sentence,
+                          size_t size) {
+  const char *labels[LEDGER_LABELS + 1];
+  char text[REPORT_TEXT];
+  unsigned count = rows_labels(replay, labels);
+  if (count == 0 || steps_label(replay, wanted)) return true;
+  labels[count] = NULL;
+  const char *near = suggest_word(wanted, labels);
+  if (near)
+    snprintf(sentence, size, "the trace has no operation '%s'; did you mean '%s'?", wanted, near);
+  else
+    snprintf(sentence, size, "the trace has no operation '%s'; there are %s", wanted,
+             join_words(labels, " and ", text, sizeof text));
+  return false;
+}
+
+void steps_print(const struct text *text) {
+  unsigned depth = rows_nested_depth(text->replay);
+  const char *label = steps_label(text->replay, text->options->steps);
+  if (!label) {
+    fprintf(text->out, "\nNo operation %s in this trace\n", text->options->steps);
     return;
   }
-  fprintf(text->out, "\nNo operation %s in this trace; there are: ", wanted);
-  for (unsigned i = 0; i < count; i++) fprintf(text->out, "%s%s", i ? ", " : "", labels[i]);
-  fprintf(text->out, "\n");
+  for (unsigned k = 0; k < text->replay->variant_count; k++) {
+    if (text->replay->variant[k].variant.depth == depth)
+      tell_tree(text, label, &text->replay->variant[k]);
+  }
 }

@@ -2,11 +2,12 @@
  * The table of the text report: operations in rows, depths and what is compared in columns. Depths
  * that do not fit beside each other come in a block of their own. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/report/part.h"
 
-enum { CELL = 32, HEADER_LINES = 4, LEFT_INDENT = 2 };
+enum { CELL = TABLE_CELL, HEADER_LINES = 4, LEFT_INDENT = 2 };
 static const char title[] = "Exits to L0 per operation";
 static const char subtitle[] = "(typical round, timer ticks aside)";
 
@@ -102,6 +103,14 @@ static const char *print_cell(const struct table *table, unsigned row, unsigned 
   return cell;
 }
 
+unsigned table_row_count(const struct table *table) {
+  return table->label_count + EXTRA_ROWS;
+}
+
+const char *table_cell(const struct table *table, unsigned row, unsigned variant, char cell[CELL]) {
+  return print_cell(table, row, variant, cell);
+}
+
 /* ---- Layout -------------------------------------------------------------------------------- */
 
 static const char *column_word(const struct table *table, unsigned index, char *word, size_t size) {
@@ -191,6 +200,12 @@ static void prepare(struct table *table, const struct text *text) {
   if (table->has_flat) lay_out(table, &table->flat);
 }
 
+struct table *table_make(const struct text *text) {
+  struct table *table = malloc(sizeof *table);
+  if (table) prepare(table, text);
+  return table;
+}
+
 /* ---- Printing ------------------------------------------------------------------------------ */
 
 static unsigned left_width(const struct table *table) {
@@ -250,18 +265,25 @@ static void print_header_line(const struct table *table, unsigned from, unsigned
   print_line(table, line);
 }
 
-static void print_row(const struct table *table, unsigned from, unsigned to, unsigned row) {
+bool table_row(const struct table *table, unsigned row, const char **label, char seen[CELL]) {
   static const char *const extra[EXTRA_ROWS] = {"outside any operation", "whole trace, mean",
                                                 "est. cycles, low-high"};
-  char line[REPORT_TEXT], cell[CELL], seen[CELL] = "";
   bool is_label = row < table->label_count;
-  const char *label = is_label ? table->label[row] : extra[row - table->label_count];
+  *label = is_label ? table->label[row] : extra[row - table->label_count];
   struct ledger_row counted;
   const struct replay_variant *first = rows_first(table->text->replay);
-  if (is_label && rows_find(first, label, &counted))
-    snprintf(seen, sizeof seen, "%" PRIu64, counted.operations);
+  seen[0] = '\0';
+  if (is_label && rows_find(first, *label, &counted))
+    snprintf(seen, CELL, "%" PRIu64, counted.operations);
   if (row == table->label_count + ROW_TRACE)
-    snprintf(seen, sizeof seen, "%" PRIu64, table->text->replay->recorded_exits);
+    snprintf(seen, CELL, "%" PRIu64, table->text->replay->recorded_exits);
+  return row != table->label_count + ROW_OUTSIDE || table->has_outside;
+}
+
+static void print_row(const struct table *table, unsigned from, unsigned to, unsigned row) {
+  char line[REPORT_TEXT], cell[CELL], seen[CELL];
+  const char *label;
+  if (!table_row(table, row, &label, seen)) return;
   const char *flat = table->has_flat ? print_cell(table, row, table->flat.variant[0], cell) : "";
   print_left(table, label, seen, flat, line, sizeof line);
   fill_left(table, line, sizeof line);
@@ -280,10 +302,7 @@ static void print_block(const struct table *table, unsigned from, unsigned to) {
     if (from == to && (i == 2)) continue; /* depth 1 alone has fewer header lines */
     print_header_line(table, from, to, i);
   }
-  for (unsigned row = 0; row < table->label_count + EXTRA_ROWS; row++) {
-    if (row == table->label_count + ROW_OUTSIDE && !table->has_outside) continue;
-    print_row(table, from, to, row);
-  }
+  for (unsigned row = 0; row < table_row_count(table); row++) print_row(table, from, to, row);
 }
 
 static void print_marks(const struct table *table) {

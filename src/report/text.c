@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/report/escape.h"
 #include "src/report/part.h"
 
 enum { LEAST_COLUMNS = 60, MOST_COLUMNS = 240 };
@@ -114,7 +115,8 @@ static void print_unit_costs(FILE *out) {
   }
 }
 
-int report_text(FILE *out, const struct replay *replay, const struct report_options *options) {
+static int print_report(FILE *out, const struct replay *replay,
+                        const struct report_options *options) {
   struct compare *compare = compare_make(replay);
   struct text text = {.out = out, .replay = replay, .options = options, .compare = compare};
   text.columns = options->columns ? options->columns : REPORT_COLUMNS;
@@ -136,4 +138,16 @@ int report_text(FILE *out, const struct replay *replay, const struct report_opti
   if (options->steps) steps_print(&text);
   free(compare);
   return holding == replay->scenario->claim_count ? 0 : 1;
+}
+
+/* Names in traces and scenarios may hold what a terminal obeys. */
+int report_text(FILE *out, const struct replay *replay, const struct report_options *options) {
+  FILE *safe = escape_stream(out);
+  if (!safe) {
+    fputs("out of memory\n", out);
+    return 1;
+  }
+  int verdict = print_report(safe, replay, options);
+  fclose(safe);
+  return verdict;
 }

@@ -12,7 +12,7 @@ static bool is_leaf(const struct ledger_tree *tree, size_t index) {
 }
 
 /* How many nodes from this one on are leaves alike. */
-static size_t run_length(const struct ledger_tree *tree, size_t index) {
+size_t tree_run(const struct ledger_tree *tree, size_t index) {
   const struct ledger_node *first = &tree->nodes[index];
   size_t end = index;
   while (end < tree->count && is_leaf(tree, end) && tree->nodes[end].parent == first->parent &&
@@ -22,7 +22,7 @@ static size_t run_length(const struct ledger_tree *tree, size_t index) {
   return end == index ? 1 : end - index;
 }
 
-static unsigned depth_of(const struct ledger_tree *tree, size_t index) {
+unsigned tree_depth(const struct ledger_tree *tree, size_t index) {
   unsigned depth = 0;
   for (int at = tree->nodes[index].parent; at >= 0; at = tree->nodes[at].parent) depth++;
   return depth;
@@ -33,7 +33,7 @@ static void print_run(const struct text *text, const struct ledger_tree *tree, s
                       size_t length) {
   const struct ledger_node *node = &tree->nodes[index];
   char name[64];
-  unsigned indent = INDENT * (depth_of(tree, index) + 1);
+  unsigned indent = INDENT * (tree_depth(tree, index) + 1);
   int used = fprintf(text->out, "%*sL%u %s", (int)indent, "", node->level,
                      name_exit(node->reason, node->detail, name, sizeof name));
   if (length > 1) used += fprintf(text->out, " x%zu", length);
@@ -65,7 +65,7 @@ static void print_tree(const struct text *text, const char *label,
           name_variant(&variant->variant, name, sizeof name), (unsigned long long)tree.exits,
           REPORT_PLURAL(tree.exits));
   for (size_t i = 0; i < tree.count;) {
-    size_t length = run_length(&tree, i);
+    size_t length = tree_run(&tree, i);
     print_run(text, &tree, i, length);
     i += length;
   }

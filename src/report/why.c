@@ -2,11 +2,12 @@
  * "Why": the exits of one operation by who and what, with the variants of one depth side by side.
  * The operation is the first one that a guest hypervisor handles. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/report/part.h"
 
-enum { LINES = 64, VARIANTS = 4, DETAILS = 24, NAME = 48 };
+enum { LINES = WHY_LINES, VARIANTS = WHY_VARIANTS, DETAILS = 24, NAME = 48, ALL_DETAILS = 400 };
 
 /* All exits of one level for one reason. */
 struct line {
@@ -105,18 +106,28 @@ static void print_details(const struct line *line, unsigned room, char *text, si
   if (left) text_append(text, size, ", +%u", left);
 }
 
-static void print_line(const struct why *why, const struct line *line) {
-  char name[NAME], about[REPORT_TEXT], what[NAME];
+/* What exits, and about what in at most `room` characters or what becomes of it. */
+static void describe(const struct why *why, const struct line *line, unsigned room,
+                     struct why_row *row) {
+  char name[NAME];
   uint64_t most = 0;
   for (unsigned i = 0; i < why->variant_count; i++) {
+    row->exits[i] = line->exits[i];
     if (line->exits[i] > most) most = line->exits[i];
   }
+  row->level = line->node.level;
   name_exit(line->node.reason, line->node.detail, name, sizeof name);
-  snprintf(what, sizeof what, most > 1 ? "%.20s x%" PRIu64 : "%.20s", name, most);
+  snprintf(row->what, sizeof row->what, most > 1 ? "%.20s x%" PRIu64 : "%.20s", name, most);
+  print_details(line, room, row->about, sizeof row->about);
+  if (!row->about[0]) explain(why, &line->node, row->about, sizeof row->about);
+}
+
+static void print_line(const struct why *why, const struct line *line) {
+  struct why_row row;
   unsigned room = why->text->columns - 19 - 8 * why->variant_count;
-  print_details(line, room, about, sizeof about);
-  if (!about[0]) explain(why, &line->node, about, sizeof about);
-  int used = fprintf(why->text->out, "  L%u  %-12s %-*s", line->node.level, what, (int)room, about);
+  describe(why, line, room, &row);
+  int used =
+      fprintf(why->text->out, "  L%u  %-12s %-*s", row.level, row.what, (int)room, row.about);
   unsigned start = why->text->columns - 8 * why->variant_count;
   if (used > (int)start) fprintf(why->text->out, "\n%*s", (int)start, "");
   for (unsigned i = 0; i < why->variant_count; i++)
@@ -158,14 +169,35 @@ static bool choose(struct why *why) {
   return why->label != NULL;
 }
 
-void why_print(const struct text *text) {
-  struct why why = {.text = text, .depth = rows_nested_depth(text->replay)};
+/* False if there is nothing to explain. */
+static bool prepare(struct why *why, const struct text *text) {
+  *why = (struct why){.text = text, .depth = rows_nested_depth(text->replay)};
   for (unsigned i = 0; i < text->replay->variant_count; i++) {
     const struct replay_variant *variant = &text->replay->variant[i];
-    bool is_shown = variant->ledger && variant->variant.depth == why.depth;
-    if (is_shown && why.variant_count < VARIANTS) why.variant[why.variant_count++] = variant;
+    bool is_shown = variant->ledger && variant->variant.depth == why->depth;
+    if (is_shown && why->variant_count < VARIANTS) why->variant[why->variant_count++] = variant;
   }
-  if (why.depth == 1 || why.variant_count == 0 || !choose(&why)) return;
-  add_trees(&why);
-  print_why(&why);
+  if (why->depth == 1 || why->variant_count == 0 || !choose(why)) return false;
+  add_trees(why);
+  return true;
+}
+
+void why_print(const struct text *text) {
+  struct why why;
+  if (prepare(&why, text)) print_why(&why);
+}
+
+struct why_view *why_make(const struct text *text) {
+  struct why why;
+  if (!prepare(&why, text)) return NULL;
+  struct why_view *view = calloc(1, sizeof *view);
+  if (!view) return NULL;
+  view->label = why.label;
+  view->depth = why.depth;
+  view->variant_count = why.variant_count;
+  view->row_count = why.line_count;
+  memcpy(view->variant, why.variant, sizeof view->variant);
+  for (unsigned i = 0; i < why.line_count; i++)
+    describe(&why, &why.line[i], ALL_DETAILS, &view->row[i]);
+  return view;
 }

@@ -42,16 +42,20 @@ static void drop_claims(struct scenario *scenario, bool figures_too) {
   for (unsigned i = 0; i < scenario->claim_count; i++) {
     const struct scenario_claim claim = scenario->claim[i];
     bool keep = figures_too ? !states_figure(&claim) : still_speaks(scenario, &claim);
-    if (keep) scenario->claim[kept++] = claim;
+    if (!keep) continue;
+    memmove(&scenario->claim[kept + 1], &scenario->claim[kept], (i - kept) * sizeof claim);
+    scenario->claim[kept++] = claim;
   }
+  scenario->dropped_count += scenario->claim_count - kept;
   scenario->claim_count = kept;
 }
 
 /* ---- Axes ----------------------------------------------------------------------------------- */
 
+/* False: the value is there already, or there are too many. */
 static bool add_value(struct scenario_axis *axis, unsigned value) {
   for (unsigned i = 0; i < axis->value_count; i++) {
-    if (axis->values[i] == value) return true;
+    if (axis->values[i] == value) return false;
   }
   if (axis->value_count == SCENARIO_VALUE_LIMIT) return false;
   axis->values[axis->value_count++] = value;
@@ -103,7 +107,7 @@ int scenario_set_axis(struct scenario *scenario, enum scenario_axis_name axis, c
                       char *error, size_t error_size) {
   struct scenario_axis changed = {.compared = true};
   if (!parse_values(&changed, axis, values)) {
-    const char *forms = axis == SCENARIO_AXIS_DEPTH ? ", such as 2, 1..3 or 1,2,4" : "";
+    const char *forms = axis == SCENARIO_AXIS_DEPTH ? ", each once, such as 2, 1..3 or 1,2,4" : "";
     const char *expected =
         axis == SCENARIO_AXIS_DEPTH ? scenario_axis_values(axis) : "on, off or both";
     snprintf(error, error_size, "expected %s%s", expected, forms);

@@ -91,6 +91,7 @@ struct scenario {
   struct scenario_axis axis[SCENARIO_AXIS_COUNT];
   struct scenario_claim claim[SCENARIO_CLAIM_LIMIT];
   unsigned claim_count;
+  unsigned dropped_count; /* behind those: claims that the command line made void */
 };
 
 /* Reads, validates and returns a scenario that the caller frees. Returns 0; 2 for bad input and 3
