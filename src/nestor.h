@@ -94,6 +94,7 @@ struct nst_config {
   bool tlb;              /* false: every access walks the tables (slow, for tests) */
   uint64_t layout_seed;  /* 0: default VMCS layout; else a permuted one */
   unsigned cpus;         /* 1 to 8 */
+  const volatile int *interrupt; /* may be NULL; while it is not 0, runs end as by nst_interrupt */
 };
 
 /* Fills in the defaults: 512 MiB, "haswell", shadowing and TLB on, one processor. */

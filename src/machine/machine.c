@@ -101,6 +101,7 @@ static bool create_cpu(struct nst_machine *machine, unsigned index, bool tlb) {
   machine->cpu_count = index + 1;
   cpu->machine = machine;
   cpu->index = index;
+  cpu->interrupt = &cpu->interrupted;
   if (!isa_init(&cpu->isa, &ops, cpu)) return false;
   tlb_init(&cpu->tlb, tlb);
   find_fields(cpu);
@@ -140,8 +141,10 @@ static enum nst_status allocate(struct nst_machine *machine, const struct nst_co
   machine->memory_size = config->memory;
   machine->page_flag = calloc(config->memory >> PAGE_BITS, 1);
   if (!machine->page_flag) return NST_E_NOMEM;
-  for (unsigned i = 0; i < config->cpus; i++)
+  for (unsigned i = 0; i < config->cpus; i++) {
     if (!create_cpu(machine, i, config->tlb)) return NST_E_NOMEM;
+    if (config->interrupt) machine->cpu[i]->interrupt = config->interrupt;
+  }
   return NST_OK;
 }
 

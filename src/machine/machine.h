@@ -101,6 +101,7 @@ struct nst_cpu {
   uint64_t stalled_limit; /* how many end the run */
   unsigned floor;         /* handlers open when nst_run was called: deeper loops do not stall */
   volatile sig_atomic_t interrupted;
+  const volatile int *interrupt;      /* of the configuration, never NULL */
   bool driven_control;                /* control came back to the caller's own level */
   uint64_t driven_gpr[X86_GPR_COUNT]; /* its guest's registers, while it has control */
 };

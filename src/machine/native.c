@@ -135,7 +135,7 @@ static void halted(struct nst_cpu *cpu) {
 static uint64_t slice(struct nst_cpu *cpu) {
   enum { SLICE = 65536 };
   uint64_t left = cpu->budget_end - cpu->isa.instructions;
-  if (cpu->isa.instructions >= cpu->budget_end || cpu->interrupted) {
+  if (cpu->isa.instructions >= cpu->budget_end || cpu->interrupted || *cpu->interrupt) {
     stop_running(cpu, NST_STOP_BUDGET);
     return 0;
   }

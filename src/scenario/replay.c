@@ -7,14 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/hypervisor/player.h"
 #include "src/hypervisor/stack.h"
+#include "src/scenario/progress.h"
 #include "vmcs/reason.h"
 
-enum { BAD_INPUT = 2, SETUP = 3, INTERRUPTED = 130, PROGRESS_EVENTS = 256 };
+enum { BAD_INPUT = 2, SETUP = 3, INTERRUPTED = 130 };
 #define GUEST_MEMORY (UINT64_C(64) << 20)
 
 /* What one call of replay_run carries around. */
@@ -24,7 +25,7 @@ struct run {
   const struct replay_options *options;
   char *error;
   size_t error_size;
-  bool shows_progress;
+  struct progress progress;
 };
 
 static int __attribute__((format(printf, 3, 4)))
@@ -40,19 +41,19 @@ static bool is_interrupted(const struct run *run) {
   return run->options->interrupted && *run->options->interrupted;
 }
 
-/* ---- progress, on a terminal only */
-
-static void show_progress(const struct run *run, unsigned variant, uint64_t events,
-                          clock_t started) {
-  if (!run->shows_progress || events % PROGRESS_EVENTS) return;
-  double seconds = (double)(clock() - started) / CLOCKS_PER_SEC;
-  fprintf(stderr, "\rvariant %u of %u: %llu events, %.0f a second \033[K", variant + 1,
-          run->replay->variant_count, (unsigned long long)events,
-          seconds > 0 ? (double)events / seconds : 0.0);
-}
-
-static void clear_progress(const struct run *run) {
-  if (run->shows_progress) fprintf(stderr, "\r\033[K");
+/* Counts the events beforehand, so that the progress line can say how long it takes still. */
+static void count_events(struct run *run) {
+  struct trace_options options = {.vmx_reason = vmcs_reason_number, .salvage = true};
+  struct trace_event event;
+  struct stat status;
+  char error[SCENARIO_ERROR_SIZE];
+  if (stat(run->scenario->trace, &status) != 0 || !S_ISREG(status.st_mode)) return;
+  struct trace_reader *reader = trace_open(run->scenario->trace, &options, error, sizeof error);
+  if (!reader) return; /* playing it says why */
+  uint64_t events = 0;
+  while (!is_interrupted(run) && trace_next(reader, &event) > 0) events++;
+  trace_close(reader);
+  run->progress.total = events;
 }
 
 /* ---- one variant */
@@ -66,6 +67,7 @@ static int make_stack(struct run *run, const struct replay_variant *variant,
   nst_stack_config_init(&stack);
   config.processor = scenario->processor;
   config.vmcs_shadowing = variant->variant.vmcs_shadowing;
+  config.interrupt = run->options->interrupted;
   stack.depth = variant->variant.depth;
   stack.guest_memory = GUEST_MEMORY;
   stack.eager = scenario->guest_backing == SCENARIO_EAGER;
@@ -75,6 +77,10 @@ static int make_stack(struct run *run, const struct replay_variant *variant,
   }
   enum nst_status status = nst_stack_create(machine, &config, &stack);
   if (status == NST_OK) return 0;
+  if (is_interrupted(run)) {
+    nst_machine_destroy(*machine);
+    return INTERRUPTED;
+  }
   int result = fail(run, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
                     "%s: the stack of depth %u on processor %s does not boot: %s",
                     scenario->path[0] ? scenario->path : scenario->trace, stack.depth,
@@ -142,28 +148,28 @@ static int fail_event(struct run *run, uint64_t number, const struct trace_event
 static int play_trace(struct run *run, unsigned index, struct player *player) {
   struct replay_variant *variant = &run->replay->variant[index];
   struct trace_reader *reader = open_trace(run);
-  if (!reader) return BAD_INPUT;
+  if (!reader) return is_interrupted(run) ? INTERRUPTED : BAD_INPUT;
   struct trace_event event, next;
-  clock_t started = clock();
   uint64_t events = 0;
   int more = trace_next(reader, &event), status = 0;
   while (status == 0 && !is_interrupted(run) && more > 0) {
-    show_progress(run, index, events++, started);
+    progress_show(&run->progress, events++);
     more = trace_next(reader, &next);
     if (index == 0) count_recorded(run, &event);
     bool is_operation = more <= 0 || !is_tried_again(&event, &next);
-    if (is_operation && !play(player, variant, &event))
+    if (is_operation && !play(player, variant, &event) && !is_interrupted(run))
       status = fail_event(run, events, &event, player->machine);
     event = next;
   }
-  if (status == 0 && more < 0) status = fail(run, BAD_INPUT, "%s", trace_error(reader));
+  if (status == 0 && more < 0 && !is_interrupted(run))
+    status = fail(run, BAD_INPUT, "%s", trace_error(reader));
   if (index == 0) {
     run->replay->loss = *trace_loss(reader);
     run->replay->source = *trace_source(reader);
   }
   variant->complete = status == 0 && more == 0 && !is_interrupted(run);
   trace_close(reader);
-  clear_progress(run);
+  progress_clear(&run->progress);
   return status;
 }
 
@@ -181,17 +187,20 @@ static int run_variant(struct run *run, unsigned index) {
   struct replay_variant *variant = &run->replay->variant[index];
   struct nst_machine *machine;
   struct player player;
+  progress_begin(&run->progress, index, run->replay->variant_count);
   int status = make_stack(run, variant, &machine);
   if (status) return status;
   if (!player_init(&player, machine)) {
-    status = fail(run, SETUP, "the innermost guest does not run: %s", nst_error(machine));
+    status = is_interrupted(run) ? INTERRUPTED : SETUP;
+    if (status == SETUP)
+      status = fail(run, SETUP, "the innermost guest does not run: %s", nst_error(machine));
   } else {
     struct stack *stack = stack_of(machine);
     for (unsigned i = 0; i < stack->depth; i++)
       stack->level[i] = (struct hv_level){.profile = stack->level[i].profile};
     variant->ledger = ledger_create(machine, variant->variant.depth);
     status = variant->ledger ? play_trace(run, index, &player) : fail(run, SETUP, "out of memory");
-    collect(variant, &player, stack);
+    if (!is_interrupted(run)) collect(variant, &player, stack);
     ledger_detach(variant->ledger);
   }
   nst_machine_destroy(machine);
@@ -204,9 +213,10 @@ int replay_run(struct replay **out, const struct scenario *scenario,
                const struct replay_options *options, char *error, size_t error_size) {
   *out = NULL;
   struct replay *replay = calloc(1, sizeof *replay);
-  struct run run = {replay, scenario, options, error, error_size, false};
+  struct run run = {replay, scenario, options, error, error_size, {0}};
   if (!replay) return fail(&run, SETUP, "out of memory");
-  run.shows_progress = options->progress && isatty(STDERR_FILENO);
+  run.progress.is_shown = options->progress && isatty(STDERR_FILENO);
+  if (run.progress.is_shown) count_events(&run);
   struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
   replay->scenario = scenario;
   replay->variant_count = scenario_expand(scenario, variants);
@@ -214,7 +224,7 @@ int replay_run(struct replay **out, const struct scenario *scenario,
   int status = 0;
   for (unsigned i = 0; i < replay->variant_count && status == 0 && !is_interrupted(&run); i++)
     status = run_variant(&run, i);
-  if (status) {
+  if (status && status != INTERRUPTED) {
     replay_free(replay);
     return status;
   }
