@@ -10,9 +10,11 @@
 
 struct native_reader;
 struct dat_import;
+struct mix_reader;
 
 struct trace_reader {
-  struct source *source; /* NULL for .dat, which its importer opens itself */
+  struct source
+      *source; /* NULL for .dat, which its importer opens itself, and for generated mixes */
   enum trace_format format;
   bool salvage;
   bool is_ended;                /* no more input: what is left is in the assembler */
@@ -20,6 +22,7 @@ struct trace_reader {
   struct assembler *assembler;  /* text and .dat */
   struct native_reader *native; /* native */
   struct dat_import *dat;       /* .dat */
+  struct mix_reader *mix;       /* generated */
   uint8_t
       arch; /* of the last exit whose reason had a name: for reasons that are printed as numbers */
   struct reason_map reasons;
@@ -30,7 +33,7 @@ struct trace_reader {
 };
 
 /* Each gives one step of its input to the reader: 1 = went on, 0 = end, < 0 = error in
- * reader->error. Text and .dat feed the assembler, the native reader fills in *event (1 = has). */
+ * reader->error. Text and .dat feed the assembler, the others fill in *event (1 = has). */
 int ftrace_import_step(struct trace_reader *reader);
 int dat_import_open(struct trace_reader *reader, const char *path); /* 0 or < 0 */
 int dat_import_step(struct trace_reader *reader);
@@ -38,6 +41,8 @@ void dat_import_close(struct trace_reader *reader);
 int native_reader_open(struct trace_reader *reader); /* 0 or < 0 */
 int native_reader_next(struct trace_reader *reader, struct trace_event *event);
 void native_reader_close(struct trace_reader *reader);
+int mix_reader_next(struct trace_reader *reader, struct trace_event *event);
+void mix_reader_close(struct trace_reader *reader);
 
 /* What files of each format begin with. */
 bool native_recognises(const uint8_t *bytes, size_t size);

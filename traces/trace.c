@@ -127,8 +127,9 @@ static int next_native(struct trace_reader *reader, struct trace_event *event) {
 
 int trace_next(struct trace_reader *reader, struct trace_event *event) {
   if (reader->is_failed) return -1;
-  int result = reader->format == TRACE_FORMAT_NATIVE ? next_native(reader, event)
-                                                     : next_imported(reader, event);
+  int result = reader->format == TRACE_FORMAT_MIX      ? mix_reader_next(reader, event)
+               : reader->format == TRACE_FORMAT_NATIVE ? next_native(reader, event)
+                                                       : next_imported(reader, event);
   if (result == 1) loss_count_event(&reader->loss, event);
   return result;
 }
@@ -151,6 +152,7 @@ enum trace_format trace_format(const struct trace_reader *reader) {
 
 void trace_close(struct trace_reader *reader) {
   if (!reader) return;
+  mix_reader_close(reader);
   native_reader_close(reader);
   dat_import_close(reader);
   assembler_destroy(reader->assembler);

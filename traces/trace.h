@@ -12,7 +12,8 @@
 enum trace_format {
   TRACE_FORMAT_NATIVE,
   TRACE_FORMAT_TEXT, /* tracefs `trace`, trace-cmd report, perf script */
-  TRACE_FORMAT_DAT   /* trace-cmd's trace.dat */
+  TRACE_FORMAT_DAT,  /* trace-cmd's trace.dat */
+  TRACE_FORMAT_MIX   /* no file: generated (traces/mix.h) */
 };
 
 /* What became of a record of the input. */
