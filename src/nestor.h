@@ -307,10 +307,29 @@ struct nst_entry_event {
   uint64_t rflags;
   uint64_t instructions;
 };
+/* A VMX instruction, whoever executed it. One that exits is told before its exit; VMLAUNCH and
+ * VMRESUME in root operation before they take effect; all others once they are complete, so one
+ * that faulted is not told. */
+struct nst_vmx_event {
+  enum nst_arch arch;
+  unsigned cpu;
+  uint64_t context;     /* root operation: the current VMCS; else the VMCS that runs its guest */
+  bool root;            /* executed in VMX root operation */
+  bool exits;           /* to the software in root operation, otherwise it took effect */
+  bool failed;          /* took effect as VMfail; of VMLAUNCH and VMRESUME not known yet */
+  uint32_t instruction; /* its exit reason: NST_EXIT_VMREAD, ... */
+  uint64_t field;       /* VMREAD, VMWRITE: the encoding; INVEPT, INVVPID: the type */
+  uint64_t operand;     /* VMPTRLD, VMCLEAR, VMXON: the pointer at the memory operand */
+  uint64_t value;       /* VMWRITE: what it writes; VMREAD that took effect: what it read */
+  uint64_t rip;
+  uint64_t instructions; /* guest time */
+};
+/* Callbacks that are not wanted are NULL. */
 struct nst_observer {
   void *context;
   void (*exit)(void *context, struct nst_cpu *cpu, const struct nst_exit_event *event);
   void (*entry)(void *context, struct nst_cpu *cpu, const struct nst_entry_event *event);
+  void (*vmx)(void *context, struct nst_cpu *cpu, const struct nst_vmx_event *event);
 };
 enum { NST_OBSERVERS = 4 };
 /* Attaches (copied; context kept) or detaches by context. NST_E_RANGE: too many. */

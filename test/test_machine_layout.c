@@ -44,7 +44,7 @@ static bool run(struct record *record, unsigned level, uint64_t seed) {
   snprintf(text, sizeof text, "guest at level %u, layout seed %u", level, (unsigned)seed);
   bool open = driven_open(&d, text, &(struct setting){.level = level, .layout_seed = seed});
   if (open) {
-    struct nst_observer observer = {record, note_exit, NULL};
+    struct nst_observer observer = {.context = record, .exit = note_exit};
     nst_observe(d.machine, &observer);
     /* again: cpuid; mov ecx, 0x174; wrmsr; jmp again */
     DRIVEN_LOAD(&d, {0x0f, 0xa2, 0xb9, 0x74, 0x01, 0x00, 0x00, 0x0f, 0x30, 0xeb, 0xf5});

@@ -96,7 +96,7 @@ static void run_case(const struct shadow_case *c, unsigned level, bool write) {
     use_shadow(&d, c);
     driven_set(&d, NST_REG_RCX, c->field);
     driven_set(&d, NST_REG_RAX, WRITTEN);
-    struct nst_observer observer = {&count, count_exit, NULL};
+    struct nst_observer observer = {.context = &count, .exit = count_exit};
     DRIVEN_EQ(&d, nst_observe(d.machine, &observer), NST_OK);
     uint32_t expected = write ? c->write : c->read;
     DRIVEN_EQ(&d, driven_run(&d, true), expected);

@@ -118,6 +118,7 @@ struct nst_machine {
   unsigned cpu_count;
   struct nst_observer observer[NST_OBSERVERS];
   unsigned observer_count;
+  unsigned vmx_observers; /* of them, those that want VMX instructions */
   void *stack; /* of src/hypervisor: levels and where they live; freed with the machine */
   struct nst_owner stack_owner;
   bool (*idle)(void *context, struct nst_cpu *cpu); /* or NULL */
@@ -200,6 +201,12 @@ bool cpu_wake(struct nst_cpu *cpu);
 /* ---- observe.c */
 void observe_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit, uint64_t rip);
 void observe_entry(struct nst_cpu *cpu, bool launch);
+/* Executes a VMX instruction that takes effect here, or tells of one that is about to exit; only
+ * called if machine->vmx_observers. */
+enum isa_step observe_vmx(struct nst_cpu *cpu, const struct isa_request *r, uint32_t reason,
+                          enum isa_step (*execute)(struct nst_cpu *cpu,
+                                                   const struct isa_request *r));
+void observe_vmx_exit(struct nst_cpu *cpu, const struct isa_request *r, uint32_t reason);
 
 /* ---- native.c: native software and the run loop */
 struct native_page *native_find(struct nst_machine *machine, uint64_t physical);

@@ -281,6 +281,7 @@ static void observe_operand(struct nst_cpu *cpu, const struct isa_request *r) {
 }
 
 static enum isa_step exit_on(struct nst_cpu *cpu, const struct isa_request *r) {
+  if (cpu->machine->vmx_observers) observe_vmx_exit(cpu, r, operation[r->vmx].reason);
   struct vmcs_exit exit = {.reason = operation[r->vmx].reason, .length = r->length};
   if (operation[r->vmx].has_information) {
     struct vmcs_operand operand = {
@@ -316,5 +317,7 @@ enum isa_step cpu_vmx(void *context, const struct isa_request *r) {
   }
   if (state->segment[X86_SS].access_rights >> 5 & 3)
     return isa_raise(&cpu->isa, X86_EXCEPTION_GP, true, 0);
+  if (cpu->machine->vmx_observers)
+    return observe_vmx(cpu, r, operation[r->vmx].reason, operation[r->vmx].execute);
   return operation[r->vmx].execute(cpu, r);
 }
