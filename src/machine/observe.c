@@ -39,13 +39,13 @@ void observe_entry(struct nst_cpu *cpu, bool launch) {
 
 /* ---- VMX instructions: out of the way of runs that nobody watches so closely */
 
-static uint64_t look(const struct nst_cpu *cpu, uint64_t linear) {
+static uint64_t look(struct nst_cpu *cpu, uint64_t linear) {
   uint64_t value = 0;
   return nst_mem_read_linear(cpu, linear, &value, sizeof value) == NST_OK ? value : 0;
 }
 
 /* What is known before it is executed, which may overwrite the registers that say so. */
-static struct nst_vmx_event describe(const struct nst_cpu *cpu, const struct isa_request *r,
+static struct nst_vmx_event describe(struct nst_cpu *cpu, const struct isa_request *r,
                                      uint32_t reason) {
   const uint64_t *gpr = cpu->isa.state.gpr;
   struct nst_vmx_event event = {
