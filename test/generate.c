@@ -26,7 +26,8 @@ enum {
   STRINGS = 0x50000,
   HANDLER_SIZE = 32,
   ACTION_BYTES = 160,
-  ACTION_LIMIT = 300
+  ACTION_LIMIT = 300,
+  TIMER_VECTOR = 0x20
 };
 
 /* splitmix64 */
@@ -279,6 +280,25 @@ static void blocked(struct program *program) {
   }
 }
 
+static void out(struct program *program, unsigned port, unsigned value) {
+  PUT(program, 0xb0, (uint8_t)value, 0xe6, (uint8_t)port); /* MOV AL, value; OUT port, AL */
+}
+
+/* PIC and PIT are set up, and the guest sleeps until the timer's interrupt; a timer that goes on
+ * may interrupt any later action that has interrupts enabled. */
+static void sleep(struct program *program) {
+  static const uint8_t modes[] = {0x30, 0x34, 0x38};
+  out(program, 0x20, 0x11);
+  out(program, 0x21, TIMER_VECTOR);
+  out(program, 0x21, 4);
+  out(program, 0x21, below(program, 2) ? 1 : 3); /* normal or automatic end of interrupt */
+  out(program, 0x21, 0xfe);
+  out(program, 0x43, modes[below(program, 3)]);
+  out(program, 0x40, below(program, 256));
+  out(program, 0x40, 1 + below(program, 200));
+  PUT(program, 0xfb, 0xf4, 0xfa); /* STI, HLT, CLI */
+}
+
 static void fault(struct program *program) {
   static const uint64_t unmapped[] = {UINT64_C(0x140000000), UINT64_C(0x7fffffff0000),
                                       UINT64_C(0x800000000000), UINT64_C(0xfffff00000000000)};
@@ -314,10 +334,10 @@ static void device(struct program *program) {
 static void action(struct program *program) {
   static void (*const plain[])(struct program *) = {integer, integer, memory, memory, string_move};
   static void (*const system[])(struct program *) = {
-      cpuid,  read_msr,         write_msr,        port,     string_port,
-      vmcall, control_register, reload_cr3,       single,   invalidate_page,
-      xcr0,   debug_register,   blocked,          fault,    unmap,
-      device, single,           control_register, write_msr};
+      cpuid,  read_msr,         write_msr,        port,      string_port,
+      vmcall, control_register, reload_cr3,       single,    invalidate_page,
+      xcr0,   debug_register,   blocked,          fault,     unmap,
+      device, single,           control_register, write_msr, sleep};
   size_t start = program->size;
   PUT(program, 0x4c, 0x8d, 0x3d); /* LEA R15, behind this action */
   put_value(program, 0, 4);
@@ -405,6 +425,14 @@ static size_t write_handler(uint8_t *code, bool has_error) {
   return size + sizeof rest;
 }
 
+/* Acknowledges the timer and counts like a fault; it returns to where it came from. */
+static size_t write_interrupt_handler(uint8_t *code) {
+  static const uint8_t bytes[] = {0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58, /* EOI, RAX kept */
+                                  0x49, 0xff, 0xc5, 0x48, 0xcf};      /* INC R13; IRETQ */
+  memcpy(code, bytes, sizeof bytes);
+  return sizeof bytes;
+}
+
 static void write_gate(struct nst_machine *machine, uint64_t at, uint64_t handler) {
   const uint64_t present_interrupt_gate = UINT64_C(0x8e00), code_selector = 8;
   uint64_t gate[2] = {(handler & 0xffff) | code_selector << 16 | present_interrupt_gate << 32 |
@@ -419,7 +447,7 @@ static void write_pointer(struct nst_machine *machine, uint64_t at, uint16_t lim
 }
 
 void generate_load(const struct program *program, struct nst_machine *machine, uint64_t base) {
-  enum { VECTORS = 32 };
+  enum { VECTORS = TIMER_VECTOR + 1 };
   const uint64_t has_error = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17;
   static const uint64_t gdt[] = {0, UINT64_C(0x00af9b000000ffff), UINT64_C(0x00cf93000000ffff)};
   uint64_t image = base + program->image;
@@ -428,7 +456,8 @@ void generate_load(const struct program *program, struct nst_machine *machine, u
   for (unsigned vector = 0; vector < VECTORS; vector++) {
     uint8_t code[HANDLER_SIZE] = {0};
     uint64_t offset = HANDLERS + HANDLER_SIZE * (uint64_t)vector;
-    size_t size = write_handler(code, has_error >> vector & 1);
+    size_t size = vector == TIMER_VECTOR ? write_interrupt_handler(code)
+                                         : write_handler(code, has_error >> vector & 1);
     nst_mem_write(machine, image + offset, code, size);
     write_gate(machine, image + IDT + 16 * (uint64_t)vector, program->image + offset);
   }
