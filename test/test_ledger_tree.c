@@ -302,36 +302,131 @@ static void detach_fake(struct ledger *ledger) {
   ledger->depth = 99;
 }
 
-static void exiting_instructions_cost_their_exit_alone(void) {
-  struct ledger *ledger = ledger_new(1, 2);
+static struct ledger *make_fake(unsigned depth) {
+  struct ledger *ledger = ledger_new(1, depth);
   ledger->machine = (struct nst_machine *)(void *)ledger;
   ledger->read_counters = read_fake;
   ledger->detach = detach_fake;
+  return ledger;
+}
+
+/* L1 executes 12 VMREADs, of which two exit, and an RDMSR that exits; L0 three VMWRITEs. */
+static void exiting_instructions_cost_their_exit_alone(void) {
+  struct ledger *ledger = make_fake(2);
+  fake_counters = (struct nst_counters){0};
   ledger_begin(ledger, ledger_label(ledger, "CPUID"));
-  SCRIPT_PLAY(ledger, cpuid_at_two);
-  fake_counters.vmread = 12; /* two of them exited */
-  fake_counters.rdmsr = 1;   /* that one exited */
+  script_play(ledger, cpuid_at_two, 1);
+  fake_counters.vmwrite = 3;
+  ledger_book(ledger);
+  script_play(ledger, cpuid_at_two + 1, 7);
+  fake_counters.vmread = 12;
+  fake_counters.rdmsr = 1;
+  ledger_book(ledger);
+  script_play(ledger, cpuid_at_two + 8, 2);
   ledger_end(ledger);
   struct ledger_row row;
   ledger_row(ledger, LEDGER_FIRST, &row);
-  EXPECT_EQ("VMREAD that did not exit", row.executed.vmread, 10);
-  EXPECT_EQ("RDMSR that did not exit", row.executed.rdmsr, 0);
-  const struct ledger_cost *exit = ledger_cost(0), *vmread = ledger_cost(1);
-  EXPECT_STRING("first cost", exit->name, "EXIT");
-  EXPECT_EQ("low", row.cycles_low, 5 * exit->low + 10 * vmread->low);
-  EXPECT_EQ("high", row.cycles_high, 5 * exit->high + 10 * vmread->high);
+  EXPECT_EQ("VMREAD of L1 that did not exit", row.executed[1].vmread, 10);
+  EXPECT_EQ("RDMSR of L1 that did not exit", row.executed[1].rdmsr, 0);
+  EXPECT_EQ("VMWRITE of L0", row.executed[0].vmwrite, 3);
+  EXPECT_EQ("VMWRITE of L1", row.executed[1].vmwrite, 0);
   ledger_detach(ledger);
   EXPECT_EQ("detached", ledger->depth, 99);
+  ledger_free(ledger);
+}
+
+/* At every level the same question: what was it given, and what did it enter in the end? */
+static void routines_are_counted_at_the_level_that_ran_them(void) {
+  struct ledger *ledger = ledger_new(1, 3);
+  SCRIPT_OPERATION(ledger, "CPUID", cpuid_at_three);
+  struct ledger_row row;
+  ledger_row(ledger, LEDGER_FIRST, &row);
+  uint64_t at_l0 = 0;
+  for (unsigned i = 0; i < LEDGER_ROUTINES; i++) at_l0 += row.routines[0][i];
+  EXPECT_EQ("L0 ends every exit", at_l0, row.exits);
+  EXPECT_EQ("L1 reflects the exit of L3", row.routines[1][LEDGER_ROUTINE_REFLECT], 1);
+  EXPECT_EQ("L1 merges for L2", row.routines[1][LEDGER_ROUTINE_MERGE], 1);
+  EXPECT_EQ("L1 emulates the VMREAD of L2", row.routines[1][LEDGER_ROUTINE_VMX], 1);
+  EXPECT_EQ("L2 handles it", row.routines[2][LEDGER_ROUTINE_HANDLE], 1);
+  EXPECT_EQ("L1 handles none", row.routines[1][LEDGER_ROUTINE_HANDLE], 0);
+  EXPECT_EQ("L3 is no hypervisor", row.routines[3][LEDGER_ROUTINE_HANDLE], 0);
+  ledger_free(ledger);
+}
+
+/* Two L1 round trips by hand: what is added up is what was counted, times the tables. */
+static void estimate_adds_up_exits_instructions_and_routines(void) {
+  struct ledger *ledger = make_fake(2);
+  fake_counters = (struct nst_counters){0};
+  ledger_begin(ledger, ledger_label(ledger, "CPUID"));
+  script_play(ledger, cpuid_at_two, 9);
+  fake_counters.vmwrite = 50;
+  ledger_book(ledger);
+  script_play(ledger, cpuid_at_two + 9, 1);
+  ledger_end(ledger);
+  struct ledger_row row;
+  ledger_row(ledger, LEDGER_FIRST, &row);
+  const struct ledger_routine_cost *reflect = ledger_routine(LEDGER_ROUTINE_REFLECT);
+  const struct ledger_routine_cost *merge = ledger_routine(LEDGER_ROUTINE_MERGE);
+  const struct ledger_routine_cost *vmx = ledger_routine(LEDGER_ROUTINE_VMX);
+  const struct ledger_routine_cost *handle = ledger_routine(LEDGER_ROUTINE_HANDLE);
+  const struct ledger_cost *exit = ledger_cost(0), *vmwrite = ledger_cost(2);
+  const struct ledger_cost *instruction = ledger_cost(ledger_cost_count() - 1);
+  EXPECT_STRING("first cost", exit->name, "EXIT");
+  EXPECT_STRING("third cost", vmwrite->name, "VMWRITE");
+  EXPECT_STRING("last cost", instruction->name, "INSTRUCTION");
+  /* L0: reflects, emulates two VMREADs, handles the RDMSR, merges. L1: handles the CPUID. */
+  double at_l0 = reflect->typical + 2 * vmx->typical + handle->typical + merge->typical;
+  EXPECT_EQ("instructions of L0", row.instructions[0], at_l0);
+  EXPECT_EQ("instructions of L1", row.instructions[1], handle->typical);
+  EXPECT_EQ("switches", row.cycles_switch, 5 * exit->typical);
+  EXPECT_EQ("L0", row.cycles_at[0], at_l0 * instruction->typical + 50 * vmwrite->typical);
+  EXPECT_EQ("L1", row.cycles_at[1], handle->typical * instruction->typical);
+  EXPECT_EQ("typical", row.cycles_typical, row.cycles_switch + row.cycles_at[0] + row.cycles_at[1]);
+  double low = reflect->low + 2 * vmx->low + 2 * handle->low + merge->low;
+  EXPECT_EQ("low", row.cycles_low,
+            (uint64_t)(5 * exit->low + low * instruction->low + 50 * vmwrite->low));
+  EXPECT_TRUE("high", row.cycles_high > row.cycles_typical);
   ledger_free(ledger);
 }
 
 static void unit_costs_say_where_they_come_from(void) {
   for (size_t i = 0; i < ledger_cost_count(); i++) {
     const struct ledger_cost *cost = ledger_cost(i);
-    EXPECT_TRUE(cost->name, cost->low > 0 && cost->low <= cost->high);
+    EXPECT_TRUE(cost->name, cost->low > 0 && cost->low <= cost->typical);
+    EXPECT_TRUE(cost->name, cost->typical <= cost->high);
+    /* The geometric middle, rounded: |typical - sqrt(low high)| <= 1/2, or exact below 10. */
+    double off = cost->typical < 10 ? 0 : 0.5, product = cost->low * cost->high;
+    EXPECT_TRUE(cost->name, (cost->typical - off) * (cost->typical - off) <= product);
+    EXPECT_TRUE(cost->name, (cost->typical + off) * (cost->typical + off) >= product);
     EXPECT_TRUE(cost->name, cost->source[0] != '\0' && cost->mark[0] != '\0');
   }
   EXPECT_TRUE("none beyond", ledger_cost(ledger_cost_count()) == NULL);
+}
+
+static void routines_have_a_spread_and_samples(void) {
+  for (unsigned i = 0; i < LEDGER_ROUTINES; i++) {
+    const struct ledger_routine_cost *routine = ledger_routine(i);
+    EXPECT_TRUE(routine->name, routine->low > 0 && routine->low <= routine->typical);
+    EXPECT_TRUE(routine->name, routine->typical <= routine->high && routine->samples >= 20);
+  }
+  EXPECT_TRUE("none beyond", ledger_routine(LEDGER_ROUTINES) == NULL);
+}
+
+static void anchors_deviate_by_their_range(void) {
+  unsigned fits = 0;
+  for (size_t i = 0; i < ledger_anchor_count(); i++) {
+    const struct ledger_anchor *anchor = ledger_anchor(i);
+    EXPECT_TRUE(anchor->id, anchor->low > 0 && anchor->low <= anchor->high && anchor->depth);
+    EXPECT_TRUE(anchor->id, anchor->mark[0] != '\0' && anchor->source[0] != '\0');
+    EXPECT_TRUE(anchor->id, anchor->shadowing <= LEDGER_ANCHOR_ANY);
+    fits += anchor->unit == LEDGER_ANCHOR_FIT;
+  }
+  EXPECT_EQ("one scale", fits, 1);
+  EXPECT_TRUE("none beyond", ledger_anchor(ledger_anchor_count()) == NULL);
+  const struct ledger_anchor range = {.low = 40, .high = 50};
+  EXPECT_EQ("within, in %", 100 * ledger_anchor_deviation(&range, 45), 0);
+  EXPECT_EQ("above, in %", 100 * ledger_anchor_deviation(&range, 75), 50);
+  EXPECT_EQ("below, in %", -100 * ledger_anchor_deviation(&range, 30), 25);
 }
 
 CU_TestInfo ledger_tree_tests[] = {
@@ -351,5 +446,11 @@ CU_TestInfo ledger_tree_tests[] = {
     {"too_many_labels_share_one", too_many_labels_share_one},
     {"abandoned_operation_is_not_counted", abandoned_operation_is_not_counted},
     {"exiting_instructions_cost_their_exit_alone", exiting_instructions_cost_their_exit_alone},
+    {"routines_are_counted_at_the_level_that_ran_them",
+     routines_are_counted_at_the_level_that_ran_them},
+    {"estimate_adds_up_exits_instructions_and_routines",
+     estimate_adds_up_exits_instructions_and_routines},
     {"unit_costs_say_where_they_come_from", unit_costs_say_where_they_come_from},
+    {"routines_have_a_spread_and_samples", routines_have_a_spread_and_samples},
+    {"anchors_deviate_by_their_range", anchors_deviate_by_their_range},
     CU_TEST_INFO_NULL};

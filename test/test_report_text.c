@@ -48,6 +48,7 @@ static const struct golden_case golden_cases[] = {
     {"report_all.txt",
      report_text,
      {.claims = true, .compare = true, .loss = true, .tree = 2, .steps = "cpuid"}},
+    {"report_costs.txt", report_text, {.costs = true}},
     {"report_narrow.txt", report_text, {.columns = 66, .steps = "nonsense"}},
     {"report_csv.txt", report_csv, {0}},
     {"report_csv_causes.txt", report_csv_causes, {0}},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * nestor list: the scenarios at hand, each with its question. */
+ * nestor list: the scenarios at hand, each with its question; or the unit costs. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +48,10 @@ static int run_list(const struct cli *cli, int argc, char **argv) {
                                 &first);
   if (status != CLI_GO_ON) return status;
   if (argc - first > 1) return cli_fail(cli, "list expects at most one folder");
+  if (first < argc && strcmp(argv[first], "costs") == 0) {
+    report_unit_costs(cli->out);
+    return CLI_FINE;
+  }
   if (first < argc) {
     if (list_folder(cli, argv[first]) >= 0) return CLI_FINE;
     return cli_fail(cli, "no folder '%s'", argv[first]);
@@ -61,4 +65,5 @@ static int run_list(const struct cli *cli, int argc, char **argv) {
 }
 
 const struct cli_command cli_list_command = {
-    "list", "[FOLDER]", "list scenarios and their questions", options, run_list};
+    "list", "[FOLDER|costs]", "list scenarios with their questions, or the unit costs", options,
+    run_list};

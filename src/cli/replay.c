@@ -14,6 +14,7 @@ enum replay_key {
   KEY_CLAIMS,
   KEY_COMPARE,
   KEY_LOSS,
+  KEY_COSTS,
   KEY_TREE,
   KEY_STEPS,
   KEY_FORMAT,
@@ -33,6 +34,8 @@ static const struct cli_option options[] = {
     {"hypervisor", "NAME", "kvm-6.1 or minimal, at every level; same for claims", KEY_HYPERVISOR},
     {"claims", NULL, "show every claim and whether it holds", KEY_CLAIMS},
     {"compare", NULL, "show every checked figure beside the recorded one", KEY_COMPARE},
+    {"costs", NULL, "show estimated costs, savings, published figures beside them, unit costs",
+     KEY_COSTS},
     {"loss", NULL, "show what of the trace became no operation", KEY_LOSS},
     {"tree", "N", "show the exit trees of the first N kinds of operation", KEY_TREE},
     {"steps", "OPERATION", "tell one such operation step by step: --steps cpuid", KEY_STEPS},
@@ -95,6 +98,9 @@ static int take(const struct cli *cli, void *data, int key, const char *value) {
       break;
     case KEY_COMPARE:
       request->report.compare = true;
+      break;
+    case KEY_COSTS:
+      request->report.costs = true;
       break;
     case KEY_LOSS:
       request->report.loss = true;

@@ -5,13 +5,17 @@
 static void observe_exit(void *context, struct nst_cpu *cpu, const struct nst_exit_event *event) {
   (void)cpu;
   struct ledger *ledger = context;
-  if (event->cpu < ledger->cpu_count) tree_exit(&ledger->tree[event->cpu], event);
+  if (event->cpu >= ledger->cpu_count) return;
+  if (event->cpu == 0) ledger_book(ledger);
+  tree_exit(&ledger->tree[event->cpu], event);
 }
 
 static void observe_entry(void *context, struct nst_cpu *cpu, const struct nst_entry_event *event) {
   (void)cpu;
   struct ledger *ledger = context;
-  if (event->cpu < ledger->cpu_count) tree_entry(&ledger->tree[event->cpu], event);
+  if (event->cpu >= ledger->cpu_count) return;
+  if (event->cpu == 0) ledger_book(ledger);
+  tree_entry(&ledger->tree[event->cpu], event);
 }
 
 /* Operations run on processor 0. */

@@ -18,16 +18,19 @@ struct ledger {
   unsigned cpu_count;
   struct tree *tree; /* one per processor */
   struct count count;
-  struct nst_counters before; /* when the present operation, or the time outside, began */
+  struct nst_counters before; /* when ledger_book was last called */
 };
 
 /* A ledger that is attached to nothing: its owner calls tree_exit and tree_entry. NULL: no memory.
  */
 struct ledger *ledger_new(unsigned cpu_count, unsigned depth);
 
+/* What processor 0 executed since the last call belongs to the software that has control there. To
+ * be called before every event and at both ends of an operation. */
+void ledger_book(struct ledger *ledger);
+
 /* ---- cost.c */
-/* Adds the estimated cycles of so many exits, each with its entry, and of what was executed without
- * an exit. */
-void cost_estimate(uint64_t exits, const struct nst_counters *executed, double *low, double *high);
+/* Fills in the estimates of a row, from all its counts. */
+void cost_estimate(struct ledger_row *row);
 
 #endif

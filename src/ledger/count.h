@@ -16,9 +16,11 @@ enum { COUNT_PAGE = 1024, COUNT_PAGES = LEDGER_HISTOGRAM / COUNT_PAGE + 1 };
 struct count_label {
   char text[LEDGER_LABEL_SIZE];
   uint64_t operations;
-  uint64_t exits;               /* of those operations */
-  uint64_t kept_subtree;        /* see struct ledger_row */
-  struct nst_counters executed; /* by native software, whether it exited or not */
+  uint64_t exits;        /* of those operations */
+  uint64_t kept_subtree; /* see struct ledger_row */
+  /* By each level's native software, whether it exited or not. */
+  struct nst_counters executed[LEDGER_LEVELS];
+  uint64_t routines[LEDGER_LEVELS][LEDGER_ROUTINES];
   unsigned mode;
   uint64_t mode_times;              /* operations with so many */
   uint64_t *histogram[COUNT_PAGES]; /* pages, NULL: all 0 */

@@ -39,32 +39,32 @@ unsigned ledger_label(struct ledger *ledger, const char *text) {
   return count_label(&ledger->count, text);
 }
 
-/* Instructions since the last call belong to the label. */
-static void book_executed(struct ledger *ledger, unsigned label) {
+void ledger_book(struct ledger *ledger) {
   if (!ledger->machine) return;
+  const struct tree *tree = &ledger->tree[0];
   struct nst_counters now = ledger->read_counters(ledger->machine);
-  count_executed(&ledger->count.label[label]->executed, &ledger->before, &now);
+  struct count_label *label = ledger->count.label[tree->label];
+  count_executed(&label->executed[tree_software(tree)], &ledger->before, &now);
   ledger->before = now;
 }
 
 void ledger_begin(struct ledger *ledger, unsigned label) {
   if (label >= ledger->count.label_count || label == LEDGER_OUTSIDE) label = LEDGER_OTHERS;
   ledger_abandon(ledger);
-  book_executed(ledger, LEDGER_OUTSIDE);
+  ledger_book(ledger);
   tree_begin(&ledger->tree[0], label);
 }
 
 void ledger_end(struct ledger *ledger) {
   unsigned label = ledger->tree[0].label;
   if (label == LEDGER_OUTSIDE) return;
+  ledger_book(ledger);
   struct ledger_tree tree = tree_end(&ledger->tree[0]);
   count_operation(&ledger->count, label, &tree);
-  book_executed(ledger, label);
 }
 
 void ledger_abandon(struct ledger *ledger) {
-  unsigned label = ledger->tree[0].label;
-  if (label == LEDGER_OUTSIDE) return;
+  if (ledger->tree[0].label == LEDGER_OUTSIDE) return;
+  ledger_book(ledger);
   tree_end(&ledger->tree[0]);
-  book_executed(ledger, label);
 }

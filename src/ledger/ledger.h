@@ -23,6 +23,13 @@ enum {
 /* Labels that are always there: exits outside any operation, and of labels beyond the limit. */
 enum { LEDGER_OUTSIDE = 0, LEDGER_OTHERS = 1, LEDGER_FIRST = 2 };
 
+/* What hypervisor software does between an exit that it is given and the entry that ends it. */
+enum ledger_routine {
+#define LEDGER_ROUTINE(name, low, typical, high, samples, title) LEDGER_ROUTINE_##name,
+#include "src/ledger/routine.def"
+  LEDGER_ROUTINES
+};
+
 struct ledger;
 
 /* ---- Counting ------------------------------------------------------------------------------ */
@@ -65,8 +72,14 @@ struct ledger_row {
   /* A round: an exit of the guest that was reflected, and all exits until the guest ran again. */
   uint64_t rounds;
   unsigned round_typical;
-  struct nst_counters executed;   /* instructions of native software that did not exit */
-  double cycles_low, cycles_high; /* estimated, per operation; 0 without operations */
+  /* Of each level's native software: instructions that did not exit, and routines. */
+  struct nst_counters executed[LEDGER_LEVELS];
+  uint64_t routines[LEDGER_LEVELS][LEDGER_ROUTINES];
+  /* Estimated per operation; 0 without operations. */
+  double cycles_low, cycles_typical, cycles_high;
+  double cycles_switch;               /* of the typical ones, exits with their entries */
+  double cycles_at[LEDGER_LEVELS];    /* and what each level's software executes; adds up to it */
+  double instructions[LEDGER_LEVELS]; /* of hypervisor software, at each level: typical */
 };
 
 /* The number of a label, LEDGER_LABELS if there is none of that text. */
@@ -127,11 +140,48 @@ bool ledger_tree(const struct ledger *ledger, unsigned label, struct ledger_tree
 struct ledger_cost {
   const char *name;
   const char *unit;
-  unsigned low, high; /* cycles */
-  const char *mark;   /* SEEN, DERIVED, RECALLED */
+  double low, typical, high; /* cycles */
+  const char *mark;          /* SEEN, DERIVED, RECALLED */
   const char *source;
 };
 size_t ledger_cost_count(void);
 const struct ledger_cost *ledger_cost(size_t index);
+
+/* Instructions of hypervisor software that a routine takes. */
+struct ledger_routine_cost {
+  const char *name, *title;
+  unsigned low, typical, high; /* 10th percentile, median, 90th */
+  unsigned samples;            /* how often it was measured */
+};
+/* NULL beyond LEDGER_ROUTINES. */
+const struct ledger_routine_cost *ledger_routine(unsigned routine);
+
+/* A published figure that an estimate is shown beside; never a bound. */
+enum ledger_anchor_unit {
+  LEDGER_ANCHOR_FIT,         /* ns: fixes the one scale from cycles to ns */
+  LEDGER_ANCHOR_NS,          /* per operation */
+  LEDGER_ANCHOR_NS_KEPT,     /* per exit that L0 keeps, of any operation */
+  LEDGER_ANCHOR_CYCLES,      /* per operation */
+  LEDGER_ANCHOR_EXITS_L1,    /* exits of L1 per operation */
+  LEDGER_ANCHOR_INSTRUCTION, /* that L0 executes per operation */
+  LEDGER_ANCHOR_RATIO        /* the same, VMCS shadowing off over on */
+};
+enum { LEDGER_ANCHOR_ANY = 2 };
+struct ledger_anchor {
+  const char *id;
+  enum ledger_anchor_unit unit;
+  const char *operation; /* label; "" of NS_KEPT */
+  unsigned depth;
+  unsigned shadowing;     /* 1 on, 0 off, LEDGER_ANCHOR_ANY */
+  const char *hypervisor; /* what the names of the profiles at all levels begin with */
+  double low, high;       /* the same, but for a published range */
+  const char *mark;       /* SEEN, DERIVED, RECALLED */
+  const char *source;
+};
+size_t ledger_anchor_count(void);
+/* NULL beyond. */
+const struct ledger_anchor *ledger_anchor(size_t index);
+/* How far a prediction lies from the figure: 0 within its range, -0.25 a quarter below it. */
+double ledger_anchor_deviation(const struct ledger_anchor *anchor, double predicted);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "src/ledger/routine.h"
+
 #define BASIC_REASON UINT32_C(0xffff)
 
 void tree_init(struct tree *tree, struct count *count, unsigned depth) {
@@ -78,6 +80,7 @@ void tree_exit(struct tree *tree, const struct nst_exit_event *event) {
   struct tree_open open = {.id = id,
                            .cause = count_exit(tree->count, &key),
                            .reason = event->reason,
+                           .detail = key.detail,
                            .level = key.level,
                            .node = (int16_t)add_node(tree, &node),
                            .operation = tree->operation};
@@ -96,6 +99,29 @@ static void close_exit(struct tree *tree, const struct tree_open *open) {
   if (is_in_tree(tree, open)) tree->node[open->node].handler = open->handler;
 }
 
+/* Software of `level` was given this exit and ended with the entry of the guest at level `to`. */
+static void count_routine(struct tree *tree, const struct tree_open *open, unsigned level,
+                          unsigned to) {
+  struct count_label *label = tree->count->label[tree->count->cause[open->cause].label];
+  label->routines[level][routine_of(open->reason, open->detail, open->level, to)]++;
+}
+
+/* The guest at level `to` is entered, which closes all open exits from index `left` on: L0 ends
+ * what the last of them called for. Where the guest of such an exit is itself a hypervisor that is
+ * not entered again, it ends what it was given: the open exit before. */
+static void count_routines(struct tree *tree, unsigned left, unsigned to) {
+  if (tree->open_count == 0) return;
+  count_routine(tree, &tree->open[tree->open_count - 1], 0, to);
+  for (unsigned i = left ? left : 1; i < tree->open_count; i++) {
+    unsigned level = tree->open[i].level;
+    if (level < to) count_routine(tree, &tree->open[i - 1], level, to);
+  }
+}
+
+unsigned tree_software(const struct tree *tree) {
+  return tree->path.running;
+}
+
 void tree_entry(struct tree *tree, const struct nst_entry_event *event) {
   unsigned level = path_entry(&tree->path, event);
   unsigned left = 0;
@@ -104,6 +130,7 @@ void tree_entry(struct tree *tree, const struct nst_entry_event *event) {
     struct tree_open *open = &tree->open[i];
     if (open->level > level && open->handler < level) open->handler = (uint8_t)level;
   }
+  count_routines(tree, left, level);
   if (tree->label != LEDGER_OUTSIDE && tree->node_count && tree->open_count) {
     const struct tree_open *last = &tree->open[tree->open_count - 1];
     if (is_in_tree(tree, last)) tree->node[last->node].entered = (uint8_t)level;

@@ -17,6 +17,7 @@ struct tree_open {
   uint64_t id;    /* its number among the exits of this processor, from 1 */
   uint32_t cause; /* in struct count */
   uint32_t reason;
+  uint64_t detail; /* as in struct ledger_cause */
   uint8_t level, handler;
   int16_t node;       /* -1: of no tree */
   uint64_t operation; /* the node belongs to the tree of this one */
@@ -42,5 +43,8 @@ void tree_begin(struct tree *tree, unsigned label);
 struct ledger_tree tree_end(struct tree *tree);
 void tree_exit(struct tree *tree, const struct nst_exit_event *event);
 void tree_entry(struct tree *tree, const struct nst_entry_event *event);
+/* The level of the software that has control: 0 after an exit, otherwise that of the guest that
+ * runs. */
+unsigned tree_software(const struct tree *tree);
 
 #endif

@@ -82,7 +82,7 @@ static void add_causes(const struct ledger *ledger, unsigned label, struct ledge
     row->by_level[cause->level] += cause->exits;
     row->reflected[cause->level] += cause->reflected;
     if (cause->level >= ledger->depth) continue;
-    uint64_t *counter = counter_of(&row->executed, cause->reason);
+    uint64_t *counter = counter_of(&row->executed[cause->level], cause->reason);
     if (counter) *counter -= cause->exits < *counter ? cause->exits : *counter;
   }
 }
@@ -90,7 +90,11 @@ static void add_causes(const struct ledger *ledger, unsigned label, struct ledge
 static void add_label(const struct ledger *ledger, unsigned index, struct ledger_row *row) {
   const struct count_label *label = ledger->count.label[index];
   struct nst_counters nothing = {0};
-  count_executed(&row->executed, &nothing, &label->executed);
+  for (unsigned level = 0; level < LEDGER_LEVELS; level++) {
+    count_executed(&row->executed[level], &nothing, &label->executed[level]);
+    for (unsigned i = 0; i < LEDGER_ROUTINES; i++)
+      row->routines[level][i] += label->routines[level][i];
+  }
   row->operations += label->operations;
   row->kept_subtree += label->kept_subtree;
   for (unsigned i = 0; i <= LEDGER_ROUND; i++) row->rounds += label->round[i];
@@ -110,9 +114,7 @@ static void finish_row(struct ledger_row *row, uint64_t operation_exits) {
   if (row->operations == 0) return;
   double operations = (double)row->operations;
   row->mean = (double)operation_exits / operations;
-  cost_estimate(row->exits, &row->executed, &row->cycles_low, &row->cycles_high);
-  row->cycles_low /= operations;
-  row->cycles_high /= operations;
+  cost_estimate(row);
 }
 
 bool ledger_row(const struct ledger *ledger, unsigned index, struct ledger_row *row) {

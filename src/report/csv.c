@@ -52,7 +52,8 @@ static void print_row(FILE *out, const struct replay *replay, unsigned index, co
   fprintf(out, ",%.3f,%" PRIu64, row->mean, row->exits);
   fprintf(out, ",%" PRIu64 ",%" PRIu64, row->by_level[depth] - row->reflected[depth],
           row->reflected[depth]);
-  fprintf(out, ",%.0f,%.0f\n", row->cycles_low, row->cycles_high);
+  fprintf(out, ",%.0f,%.0f,%.0f", row->cycles_low, row->cycles_typical, row->cycles_high);
+  fprintf(out, ",%.0f,%.0f,%.0f\n", row->cycles_switch, row->cycles_at[0], row->instructions[0]);
 }
 
 static void print_rows(FILE *out, const struct replay *replay, unsigned index) {
@@ -87,7 +88,7 @@ int report_csv(FILE *out, const struct replay *replay, const struct report_optio
   print_key_heading(out);
   fputs(
       ",kind,operations,exits_typical,exits_mean,exits_total,kept,reflected,cycles_low,"
-      "cycles_high\n",
+      "cycles_typical,cycles_high,cycles_switch,cycles_l0,instructions_l0\n",
       out);
   for (unsigned i = 0; i < replay->variant_count; i++) {
     if (replay->variant[i].ledger) print_rows(out, replay, i);

@@ -275,8 +275,8 @@ void html_costs(const struct text *text) {
   for (size_t i = 0; i < ledger_cost_count(); i++) {
     const struct ledger_cost *cost = ledger_cost(i);
     char low[24], high[24];
-    snprintf(low, sizeof low, "%u", cost->low);
-    snprintf(high, sizeof high, "%u", cost->high);
+    snprintf(low, sizeof low, "%.0f", cost->low);
+    snprintf(high, sizeof high, "%.0f", cost->high);
     html_row(out, cost->name, low, high, cost->mark, cost->unit, cost->source, NULL);
   }
   end_table(out);

@@ -17,6 +17,14 @@ static void print_member(FILE *out, const char *name, const char *text) {
   print_string(out, text);
 }
 
+/* Of the software of each level that has a guest. */
+static void print_levels(FILE *out, const char *name, const double *values, unsigned depth) {
+  fprintf(out, ", \"%s\": [", name);
+  for (unsigned level = 0; level < depth; level++)
+    fprintf(out, "%s%.0f", level ? ", " : "", values[level]);
+  fprintf(out, "]");
+}
+
 static void print_row(FILE *out, const struct ledger_row *row, unsigned depth) {
   fprintf(out, "{");
   print_member(out, "operation", row->label);
@@ -31,7 +39,12 @@ static void print_row(FILE *out, const struct ledger_row *row, unsigned depth) {
     fprintf(out, "%s%" PRIu64, level ? ", " : "", row->by_level[level]);
   fprintf(out, "], \"kept\": %" PRIu64 ", \"reflected\": %" PRIu64,
           row->by_level[depth] - row->reflected[depth], row->reflected[depth]);
-  fprintf(out, ", \"cycles_low\": %.0f, \"cycles_high\": %.0f}", row->cycles_low, row->cycles_high);
+  fprintf(out, ", \"cycles_low\": %.0f, \"cycles_typical\": %.0f, \"cycles_high\": %.0f",
+          row->cycles_low, row->cycles_typical, row->cycles_high);
+  fprintf(out, ", \"cycles_switch\": %.0f", row->cycles_switch);
+  print_levels(out, "cycles_by_level", row->cycles_at, depth);
+  print_levels(out, "instructions_by_level", row->instructions, depth);
+  fprintf(out, "}");
 }
 
 static void print_rows(FILE *out, const struct ledger *ledger, unsigned depth) {
@@ -106,7 +119,8 @@ static void print_costs(FILE *out) {
     const struct ledger_cost *cost = ledger_cost(i);
     fprintf(out, "%s\n    {", i ? "," : "");
     print_member(out, "name", cost->name);
-    fprintf(out, ", \"low\": %u, \"high\": %u, ", cost->low, cost->high);
+    fprintf(out, ", \"low\": %g, \"typical\": %g, \"high\": %g, ", cost->low, cost->typical,
+            cost->high);
     print_member(out, "mark", cost->mark);
     fprintf(out, ", ");
     print_member(out, "source", cost->source);
@@ -131,6 +145,7 @@ int report_json(FILE *out, const struct replay *replay, const struct report_opti
   for (unsigned i = 0; i < replay->variant_count; i++) print_variant(out, replay, i);
   fprintf(out, "],\n");
   print_costs(out);
+  costs_print_json(out, replay);
   print_claims(out, replay);
   fprintf(out, "}\n");
   return claims_count(replay) == scenario->claim_count ? 0 : 1;

@@ -46,6 +46,42 @@ bool rows_tree(const struct replay_variant *variant, const char *label, struct l
 /* The smallest depth above 1 in the replay, or 1. */
 unsigned rows_nested_depth(const struct replay *replay);
 
+/* ---- cost_rows.c: what was estimated, beside each other; the estimates are in struct ledger_row
+ */
+
+/* What one operation takes less in variant `to` than in `from`, which differs from it in one axis,
+ * the depth aside, and is the dearest of those. Exact: with n exits of c cycles each,
+ * n1 c1 - n2 c2 = (n1 - n2) c1 + n2 (c1 - c2). */
+struct cost_saving {
+  const char *label;                                   /* NULL: the whole trace */
+  unsigned from, to;                                   /* variants */
+  double exits_from, exits_to, cycles_from, cycles_to; /* per operation, cycles typical */
+  double fewer, cheaper; /* cycles saved by fewer exits and by cheaper ones; below 0: lost */
+};
+/* Of the whole trace and of each label, for every such pair; the caller frees them. NULL: none or
+ * no memory. */
+struct cost_saving *cost_savings(const struct replay *replay, size_t *count);
+
+/* A published figure that the replay has an estimate for. */
+struct cost_prediction {
+  const struct ledger_anchor *anchor;
+  unsigned variant;
+  double predicted; /* in the unit of the anchor */
+  double deviation; /* see ledger_anchor_deviation */
+};
+/* In the order of anchor.def; the caller frees them. NULL: none or no memory. */
+struct cost_prediction *cost_predictions(const struct replay *replay, size_t *count);
+/* Nanoseconds a cycle: the figure of the row FIT over the cycles of its operation here; 0 if the
+ * replay has none. */
+double cost_scale(const struct replay *replay);
+/* "ns", "cycles", "exits of L1" ... */
+const char *cost_unit(enum ledger_anchor_unit unit);
+
+/* ---- costs.c: the same as text and JSON, and the unit costs */
+void costs_print(FILE *out, const struct replay *replay);
+/* Members "savings" and "published" of an object, each with a comma behind it. */
+void costs_print_json(FILE *out, const struct replay *replay);
+
 /* ---- compare.c: recordings of real nested virtualization beside ours */
 
 enum compare_result { COMPARE_NONE, COMPARE_EQUAL, COMPARE_DIFFERENT };

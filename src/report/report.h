@@ -12,6 +12,7 @@ struct report_options {
   bool claims;       /* every claim with its result and numbers */
   bool compare;      /* every cell that has a recording of real nested virtualization beside it */
   bool loss;         /* what of the trace became no operation */
+  bool costs;        /* what was estimated, from which unit costs, beside published figures */
   unsigned tree;     /* causal trees of the first so many kinds of operation */
   const char *steps; /* label of an operation to be told step by step, letter case aside; or NULL */
   unsigned columns;  /* width of the text; 0: 100 */
@@ -23,7 +24,7 @@ struct report_options {
 int report_text(FILE *out, const struct replay *replay, const struct report_options *options);
 /* One table: variant, a column for each axis of comparisons, operation, kind (operation, outside or
  * total), operations, exits_typical, exits_mean, exits_total, kept, reflected, cycles_low,
- * cycles_high. */
+ * cycles_typical, cycles_high, cycles_switch, cycles_l0, instructions_l0. */
 int report_csv(FILE *out, const struct replay *replay, const struct report_options *options);
 /* One table: variant, the axes, operation, level, reason, detail, exits, reflected. */
 int report_csv_causes(FILE *out, const struct replay *replay, const struct report_options *options);
@@ -53,5 +54,8 @@ int report_print(FILE *out, const struct replay *replay, const struct report_opt
 /* False, with a sentence, if something was played, but no operation of that label. */
 bool report_has_operation(const struct replay *replay, const char *wanted, char *sentence,
                           size_t size);
+
+/* Unit costs and routines, each with its spread and source. */
+void report_unit_costs(FILE *out);
 
 #endif

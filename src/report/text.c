@@ -97,22 +97,11 @@ static void print_foot(const struct text *text, unsigned holding) {
 }
 
 static void print_costs(const struct text *text) {
-  fprintf(text->out, "Cycles    estimated, computing aside:");
-  for (size_t i = 0; i < 2 && i < ledger_cost_count(); i++) {
-    const struct ledger_cost *cost = ledger_cost(i);
-    fprintf(text->out, " %s %u-%u (%s),", cost->name, cost->low, cost->high, cost->mark);
-  }
-  fprintf(text->out, " ... (--claims)\n");
-}
-
-/* What the estimates are added up from. */
-static void print_unit_costs(FILE *out) {
-  fprintf(out, "\nUnit costs in cycles, for the estimates alone\n");
-  for (size_t i = 0; i < ledger_cost_count(); i++) {
-    const struct ledger_cost *cost = ledger_cost(i);
-    fprintf(out, "  %-10s %5u-%-5u %-9s %s; %s\n", cost->name, cost->low, cost->high, cost->mark,
-            cost->unit, cost->source);
-  }
+  const struct ledger_cost *exit = ledger_cost(0);
+  fprintf(
+      text->out,
+      "Cycles    estimated: %s %g-%g (%s), VMX instructions, what a real KVM executes; --costs\n",
+      exit->name, exit->low, exit->high, exit->mark);
 }
 
 static int print_report(FILE *out, const struct replay *replay,
@@ -128,10 +117,8 @@ static int print_report(FILE *out, const struct replay *replay,
   print_costs(&text);
   why_print(&text);
   print_foot(&text, holding);
-  if (options->claims) {
-    claims_print(out, replay);
-    print_unit_costs(out);
-  }
+  if (options->claims) claims_print(out, replay);
+  if (options->costs) costs_print(out, replay);
   if (options->compare && compare) compare_print(out, replay, compare);
   if (options->loss) loss_print(&text);
   if (options->tree) trees_print(&text);
