@@ -345,6 +345,39 @@ struct nst_counters {
 };
 NST_API struct nst_counters nst_counters(const struct nst_cpu *cpu);
 
+/* ---- Exit budgets --------------------------------------------------------------------------- */
+/* What a block of code causes in exits, from nst_budget_begin on: how many, of what, to whom, and
+ * which came of which. An observer, one for each open budget. */
+
+enum { NST_LEVELS = 8, NST_EXIT_REASONS = 128 };
+#define NST_ANY_REASON UINT32_MAX
+
+/* By level and basic exit reason, which is the processor's: a hypervisor may pass an exit on with
+ * another. */
+struct nst_exit_counts {
+  uint64_t from[NST_LEVELS][NST_EXIT_REASONS]; /* VM exits, by the level of the guest that exited */
+  uint64_t to[NST_LEVELS][NST_EXIT_REASONS]; /* given to the software of a level: at 0 all of them,
+                                              * deeper those that were reflected to it */
+};
+struct nst_budget;
+
+/* Opens a budget on a processor of a stack, or of a machine that has a guest at level 1 at most.
+ * NULL: no memory, or too many observers. The caller ends it, before the machine goes. */
+NST_API struct nst_budget *nst_budget_begin(struct nst_cpu *cpu);
+NST_API void nst_budget_end(struct nst_budget *budget); /* NULL is fine */
+/* A snapshot: what was counted until now. All 0 for NULL. */
+NST_API void nst_exit_counts(const struct nst_budget *budget, struct nst_exit_counts *counts);
+/* What came between two snapshots of one budget. `difference` may be one of them. */
+NST_API void nst_exit_counts_diff(const struct nst_exit_counts *before,
+                                  const struct nst_exit_counts *after,
+                                  struct nst_exit_counts *difference);
+/* Exits to the software of `level`, of one basic reason or NST_ANY_REASON; 0 beyond the limits. */
+NST_API uint64_t nst_exit_counts_to(const struct nst_exit_counts *counts, unsigned level,
+                                    uint32_t reason);
+/* Writes the counts by level and reason and then the causal tree, a line an exit under the one that
+ * it came of; cut to size - 1 characters. Returns how many the whole text has. */
+NST_API size_t nst_budget_text(const struct nst_budget *budget, char *text, size_t size);
+
 /* ---- A stack of hypervisors ---------------------------------------------------------------- */
 /* The bundled nestable hypervisor at levels 0 to depth - 1, and a guest at level `depth`. */
 

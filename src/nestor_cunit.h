@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <CUnit/CUnit.h>
@@ -143,6 +144,58 @@ static inline bool nst_cunit_at_most(const char *file, unsigned line, const char
   return nst_cunit_report(value <= limit, file, line, message);
 }
 
+/* What a broken budget says: the sentence, all counts by level and reason, and the causal tree.
+ * NULL: no memory. The caller frees it. */
+static inline char *nst_cunit_exits_text(const struct nst_budget *budget, const char *sentence) {
+  const size_t length = strlen(sentence), more = nst_budget_text(budget, NULL, 0);
+  char *text = (char *)malloc(length + more + 2);
+  if (!text) return NULL;
+  memcpy(text, sentence, length);
+  text[length] = '\n';
+  nst_budget_text(budget, text + length + 1, more + 1);
+  text[length + 1 + more] = '\0';
+  return text;
+}
+
+/* What a budget is asked for. */
+struct nst_cunit_budget {
+  unsigned level;
+  uint32_t reason;
+  uint64_t figure;
+  bool at_most; /* otherwise exactly */
+};
+
+static inline bool nst_cunit_exits(const char *file, unsigned line, const struct nst_budget *budget,
+                                   struct nst_cunit_budget asked) {
+  char sentence[NST_CUNIT_MESSAGE];
+  struct nst_exit_counts *counts = (struct nst_exit_counts *)malloc(sizeof *counts);
+  if (!budget || !counts) {
+    free(counts);
+    return nst_cunit_report(false, file, line, "exits: there is no budget, or no memory");
+  }
+  nst_exit_counts(budget, counts);
+  const uint64_t exits = nst_exit_counts_to(counts, asked.level, asked.reason);
+  const bool holds = asked.at_most ? exits <= asked.figure : exits == asked.figure;
+  free(counts);
+  snprintf(sentence, sizeof sentence, "exits to L%u, %s: expected %s %" PRIu64 ", got %" PRIu64,
+           asked.level, asked.reason == NST_ANY_REASON ? "any reason" : nst_exit_name(asked.reason),
+           asked.at_most ? "at most" : "exactly", asked.figure, exits);
+  char *text = holds ? NULL : nst_cunit_exits_text(budget, sentence);
+  nst_cunit_report(holds, file, line, text ? text : sentence);
+  free(text);
+  return holds;
+}
+
+static inline struct nst_cunit_budget nst_cunit_ask(unsigned level, uint32_t reason,
+                                                    uint64_t figure, bool at_most) {
+  struct nst_cunit_budget asked;
+  asked.level = level;
+  asked.reason = reason;
+  asked.figure = figure;
+  asked.at_most = at_most;
+  return asked;
+}
+
 /* The call returned NST_OK. */
 #define NST_ASSERT_OK(status) nst_cunit_status(__FILE__, __LINE__, #status, (status))
 /* The VMX instruction had this outcome. */
@@ -155,6 +208,14 @@ static inline bool nst_cunit_at_most(const char *file, unsigned line, const char
 /* For budgets: an unsigned value up to and including the limit. */
 #define NST_ASSERT_AT_MOST(value, limit) \
   nst_cunit_at_most(__FILE__, __LINE__, #value, (value), (limit))
+/* The budget's block caused exactly so many exits to the software of `level` (0: all exits of the
+ * processor), of an exit reason or NST_ANY_REASON. A failure prints all counts by level and reason
+ * and the causal tree. */
+#define NST_ASSERT_EXITS(budget, level, reason, exactly) \
+  nst_cunit_exits(__FILE__, __LINE__, (budget), nst_cunit_ask((level), (reason), (exactly), false))
+/* The same, up to and including the limit. */
+#define NST_ASSERT_EXITS_AT_MOST(budget, level, reason, limit) \
+  nst_cunit_exits(__FILE__, __LINE__, (budget), nst_cunit_ask((level), (reason), (limit), true))
 
 /* ---- Set-up and end ------------------------------------------------------------------------ */
 

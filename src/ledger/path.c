@@ -9,7 +9,7 @@ enum { RFLAGS_CF = 1 << 0, RFLAGS_ZF = 1 << 6 };
 
 void path_init(struct path *path, unsigned depth) {
   memset(path, 0, sizeof *path);
-  path->depth = depth;
+  path->depth = path->start = depth;
   for (unsigned level = 0; level < LEDGER_LEVELS; level++)
     path->tracker[level].current = PATH_UNKNOWN;
 }
@@ -55,14 +55,14 @@ static unsigned resolve_entered(struct path *path) {
   return level + 1;
 }
 
-/* The first event is an exit: the stack was booted before, and its innermost guest runs. */
+/* The first event is an exit: the stack was booted before, and one of its guests runs. */
 static void start_inside(struct path *path, uint64_t context) {
   path->tracker[0].current = context;
-  for (unsigned level = 0; level < path->depth; level++) {
-    enum path_mark mark = level + 1 < path->depth ? PATH_MERGED : PATH_OWN;
+  for (unsigned level = 0; level < path->start; level++) {
+    enum path_mark mark = level + 1 < path->start ? PATH_MERGED : PATH_OWN;
     set_mark(&path->tracker[level], path->tracker[level].current, mark);
   }
-  path->running = path->depth;
+  path->running = path->start;
 }
 
 /* Notes what an instruction does to the current-VMCS pointer of the software that executes it. */
@@ -111,12 +111,13 @@ unsigned path_entry(struct path *path, const struct nst_entry_event *event) {
   return path->running;
 }
 
-void path_reflect(struct path *path, unsigned level, uint64_t id, uint32_t reason) {
+bool path_reflect(struct path *path, unsigned level, uint64_t id, uint32_t reason) {
   struct path_tracker *tracker = &path->tracker[level];
-  if (tracker->handled_id == id) return; /* it handles it already, perhaps with another VMCS */
+  if (tracker->handled_id == id) return false; /* perhaps with another VMCS by now */
   tracker->handled_id = id;
   tracker->handled_region = tracker->current;
   tracker->handled_reason = reason;
+  return true;
 }
 
 unsigned path_subject(const struct path *path, unsigned level) {

@@ -49,6 +49,7 @@ struct path_tracker {
 /* Of one processor. */
 struct path {
   unsigned depth;   /* level of the innermost guest */
+  unsigned start;   /* level of the guest that runs before the first event; the same, if not said */
   unsigned running; /* level of the guest that runs; PATH_RUNS_NOTHING: L0 does */
   bool is_started;  /* an event was seen */
   struct path_tracker tracker[LEDGER_LEVELS];
@@ -59,8 +60,9 @@ void path_init(struct path *path, unsigned depth);
 unsigned path_exit(struct path *path, const struct nst_exit_event *event, uint64_t id);
 /* The level of the guest that L0 entered. */
 unsigned path_entry(struct path *path, const struct nst_entry_event *event);
-/* The software of `level` was entered while the exit `id` of a deeper guest was open. */
-void path_reflect(struct path *path, unsigned level, uint64_t id, uint32_t reason);
+/* The software of `level` was entered while the exit `id` of a deeper guest was open. False: it
+ * handled that one already. */
+bool path_reflect(struct path *path, unsigned level, uint64_t id, uint32_t reason);
 /* The level of the guest whose VMCS the software of `level` has, or with a VMPTRLD gets, as its
  * current one; 0 if it has none or never entered it. To be asked after path_exit. */
 unsigned path_subject(const struct path *path, unsigned level);

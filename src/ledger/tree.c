@@ -137,5 +137,8 @@ void tree_entry(struct tree *tree, const struct nst_entry_event *event) {
   }
   for (unsigned i = tree->open_count; i > left; i--) close_exit(tree, &tree->open[i - 1]);
   tree->open_count = left;
-  if (left) path_reflect(&tree->path, level, tree->open[left - 1].id, tree->open[left - 1].reason);
+  if (left == 0) return;
+  const struct tree_open *given = &tree->open[left - 1];
+  if (path_reflect(&tree->path, level, given->id, given->reason))
+    tree->reflected[level][given->reason % EXIT_REASONS]++;
 }

@@ -30,6 +30,7 @@ struct tree {
   uint64_t exits;
   struct tree_open open[TREE_OPEN];
   unsigned open_count;
+  uint64_t reflected[LEDGER_LEVELS][EXIT_REASONS]; /* exits given to the software of a level */
   unsigned label;     /* of the operation under way, or LEDGER_OUTSIDE */
   uint64_t operation; /* number of the operation, under way or last */
   uint64_t operation_exits;

@@ -189,6 +189,28 @@ static void cpuid_loop_keeps_its_exit_budget(void) {
   nst_fixture_fini(&f);
 }
 
+/* An exact budget, by reason and by level. CPUID always exits; the handler's VMREADs and its
+ * VMWRITE are of fields that kvm-6.1 shadows. Give it one that is not, and the failure prints which
+ * exit came of which. */
+static void handler_causes_one_exit(void) {
+  static const uint8_t code[] = {0x0f, 0xa2, 0xf4}; /* cpuid; hlt */
+  struct nst_fixture f;
+  nst_fixture_init(&f, 2);
+  NST_ASSERT_OK(nst_guest_prepare(f.cpu, 2, code, sizeof code));
+  NST_ASSERT_VMX(nst_vmlaunch(f.cpu), NST_VMX_SUCCEED);
+  NST_ASSERT_STOP(nst_run(f.cpu, 1000, &f.stop), &f.stop, NST_STOP_EXIT, NST_EXIT_CPUID);
+  struct nst_budget *budget = nst_budget_begin(f.cpu);
+  my_handle_exit(f.cpu);
+  NST_ASSERT_EXITS(budget, 0, NST_EXIT_CPUID, 1); /* to L0, for this reason: exactly one */
+  NST_ASSERT_EXITS(budget, 0, NST_ANY_REASON, 1); /* and for no other */
+  NST_ASSERT_VMX(nst_vmresume(f.cpu), NST_VMX_SUCCEED);
+  NST_ASSERT_STOP(nst_run(f.cpu, 1000, &f.stop), &f.stop, NST_STOP_EXIT, NST_EXIT_HLT);
+  NST_ASSERT_EXITS(budget, 1, NST_EXIT_HLT, 1); /* to L1: what L0 reflected */
+  NST_ASSERT_EXITS_AT_MOST(budget, 0, NST_ANY_REASON, 4);
+  nst_budget_end(budget);
+  nst_fixture_fini(&f);
+}
+
 /* ---- main ---------------------------------------------------------------------------------- */
 
 static CU_TestInfo tests[] = {
@@ -198,6 +220,7 @@ static CU_TestInfo tests[] = {
     {"refused_entry_names_its_check", refused_entry_names_its_check},
     {"invalid_guest_state_is_an_exit", invalid_guest_state_is_an_exit},
     {"cpuid_loop_keeps_its_exit_budget", cpuid_loop_keeps_its_exit_budget},
+    {"handler_causes_one_exit", handler_causes_one_exit},
     CU_TEST_INFO_NULL,
 };
 

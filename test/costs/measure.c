@@ -333,7 +333,7 @@ static void free_measured(struct measured *measured) {
 }
 
 int main(int argc, char **argv) {
-  static struct measured measured;
+  struct measured measured = {.pair = 0};
   bool check = argc > 1 && strcmp(argv[1], "--check") == 0, holds = true;
   if (argc < (check ? 4 : 3)) {
     fprintf(stderr, "usage: measure_costs [--check] DEPTH-1-LOG DEPTH-2-LOG...\n");
