@@ -29,7 +29,8 @@ struct vmcs_header {
   uint32_t revision; /* bit 31: shadow VMCS */
   uint32_t abort;
   uint32_t launch_state; /* enum vmcs_launch_state */
-  uint32_t checked;      /* entry-check groups passed and not touched since (check.h) */
+  uint32_t checked;      /* entry-check groups passed and not touched since (check.h); bits from 8
+                            on are the processor's */
 };
 enum vmcs_launch_state { VMCS_CLEAR, VMCS_LAUNCHED };
 

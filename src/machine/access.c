@@ -14,10 +14,10 @@ static unsigned privilege(const struct nst_cpu *cpu) {
 void cpu_retag(struct nst_cpu *cpu) {
   const struct x86_state *state = &cpu->isa.state;
   struct tlb_tag tag = {0, 0, 0};
-  if (cpu->vmx.nonroot && cpu->vmx.ept)
-    tag.ep4ta = (vmcs_get(&cpu->vmx.vmcs, FIELD_EPT_POINTER) & ~UINT64_C(0xfff)) | 1;
-  if (cpu->vmx.nonroot && cpu->vmx.vpid)
-    tag.vpid = (uint16_t)vmcs_get(&cpu->vmx.vmcs, FIELD_VIRTUAL_PROCESSOR_ID);
+  if (cpu->vmx.nonroot) {
+    tag.ep4ta = cpu->vmx.ep4ta;
+    tag.vpid = cpu->vmx.vpid_used;
+  }
   if (state->cr4 & X86_CR4_PCIDE) tag.pcid = (uint16_t)(state->cr3 & 0xfff);
   tlb_select(&cpu->tlb, &tag);
   cpu->isa.code_valid = false;

@@ -7,7 +7,7 @@ static const uint8_t *bitmap_page(const struct nst_cpu *cpu, bool used, enum vmc
   return used ? memory_page(cpu->machine, vmcs_get(&cpu->vmx.vmcs, field)) : 0;
 }
 
-void cpu_cache_controls(struct nst_cpu *cpu) {
+static void find_controls(struct nst_cpu *cpu) {
   struct vmx *vmx = &cpu->vmx;
   const struct vmcs *vmcs = &vmx->vmcs;
   vmx->pin = vmcs_get(vmcs, FIELD_PIN_BASED_VM_EXEC_CONTROL);
@@ -30,6 +30,8 @@ void cpu_cache_controls(struct nst_cpu *cpu) {
   uint64_t link = vmcs_get(vmcs, FIELD_VMCS_LINK_POINTER);
   vmx->shadow.layout = &cpu->machine->layout;
   vmx->shadow.region = shadow && link != VMCS_NONE ? memory_page(cpu->machine, link) : 0;
+  vmx->ep4ta = vmx->ept ? (vmcs_get(vmcs, FIELD_EPT_POINTER) & ~UINT64_C(0xfff)) | 1 : 0;
+  vmx->vpid_used = vmx->vpid ? (uint16_t)vmcs_get(vmcs, FIELD_VIRTUAL_PROCESSOR_ID) : 0;
 }
 
 static void load_segments(const struct vmcs *vmcs, struct x86_state *state) {
@@ -47,15 +49,19 @@ static void load_segments(const struct vmcs *vmcs, struct x86_state *state) {
   state->idtr.limit = (uint32_t)vmcs_get(vmcs, FIELD_GUEST_IDTR_LIMIT);
 }
 
-/* SDM 3C "Loading Guest State". */
-static void load_guest(struct nst_cpu *cpu) {
+/* EFER where no control says that it is loaded. */
+static void adjust_efer(struct nst_cpu *cpu) {
+  struct x86_state *state = &cpu->isa.state;
+  bool long_mode = cpu->vmx.entry_controls & VMCS_BIT(VM_ENTRY_IA32E_MODE);
+  state->efer &= ~(X86_EFER_LMA | (state->cr0 & X86_CR0_PG ? X86_EFER_LME : 0));
+  if (long_mode) state->efer |= X86_EFER_LMA | X86_EFER_LME;
+}
+
+/* The state that banks hold. */
+static void load_fields(struct nst_cpu *cpu) {
   const struct vmcs *vmcs = &cpu->vmx.vmcs;
   struct x86_state *state = &cpu->isa.state;
-  const uint64_t kept = X86_CR0_ET | X86_CR0_CD | X86_CR0_NW;
   uint64_t controls = cpu->vmx.entry_controls;
-  state->cr0 = (vmcs_get(vmcs, FIELD_GUEST_CR0) & ~kept) | (state->cr0 & kept);
-  state->cr3 = vmcs_get(vmcs, FIELD_GUEST_CR3);
-  state->cr4 = vmcs_get(vmcs, FIELD_GUEST_CR4);
   if (controls & VMCS_BIT(VM_ENTRY_LOAD_DEBUG_CONTROLS)) {
     state->dr[7] = (vmcs_get(vmcs, FIELD_GUEST_DR7) & ~UINT64_C(0xd000)) | 0x400;
     state->debugctl = vmcs_get(vmcs, FIELD_GUEST_IA32_DEBUGCTL);
@@ -63,16 +69,38 @@ static void load_guest(struct nst_cpu *cpu) {
   state->sysenter_cs = vmcs_get(vmcs, FIELD_GUEST_SYSENTER_CS);
   state->sysenter_esp = vmcs_get(vmcs, FIELD_GUEST_SYSENTER_ESP);
   state->sysenter_eip = vmcs_get(vmcs, FIELD_GUEST_SYSENTER_EIP);
-  if (controls & VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER)) {
+  if (controls & VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER))
     state->efer = vmcs_get(vmcs, FIELD_GUEST_IA32_EFER);
-  } else {
-    bool long_mode = controls & VMCS_BIT(VM_ENTRY_IA32E_MODE);
-    state->efer &= ~(X86_EFER_LMA | (state->cr0 & X86_CR0_PG ? X86_EFER_LME : 0));
-    if (long_mode) state->efer |= X86_EFER_LMA | X86_EFER_LME;
-  }
+  else
+    adjust_efer(cpu);
   if (controls & VMCS_BIT(VM_ENTRY_LOAD_IA32_PAT))
     state->pat = vmcs_get(vmcs, FIELD_GUEST_IA32_PAT);
   load_segments(vmcs, state);
+}
+
+static void load_bank(struct nst_cpu *cpu, struct bank *bank) {
+  const uint64_t all = VMCS_BIT(VM_ENTRY_LOAD_DEBUG_CONTROLS) | VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER) |
+                       VMCS_BIT(VM_ENTRY_LOAD_IA32_PAT);
+  struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
+  if (header->checked & BANK_GUEST) {
+    memcpy(bank_state(cpu), bank->guest, BANK_STATE_SIZE);
+    return;
+  }
+  load_fields(cpu);
+  if ((cpu->vmx.entry_controls & all) != all) return; /* some of it is the host's */
+  memcpy(bank->guest, bank_state(cpu), BANK_STATE_SIZE);
+  header->checked |= BANK_GUEST;
+}
+
+/* SDM 3C "Loading Guest State". */
+static void load_guest(struct nst_cpu *cpu, struct bank *bank) {
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  struct x86_state *state = &cpu->isa.state;
+  const uint64_t kept = X86_CR0_ET | X86_CR0_CD | X86_CR0_NW;
+  state->cr0 = (vmcs_get(vmcs, FIELD_GUEST_CR0) & ~kept) | (state->cr0 & kept);
+  state->cr3 = vmcs_get(vmcs, FIELD_GUEST_CR3);
+  state->cr4 = vmcs_get(vmcs, FIELD_GUEST_CR4);
+  load_bank(cpu, bank);
   state->rip = vmcs_get(vmcs, FIELD_GUEST_RIP);
   state->gpr[X86_RSP] = vmcs_get(vmcs, FIELD_GUEST_RSP);
   state->rflags = vmcs_get(vmcs, FIELD_GUEST_RFLAGS);
@@ -91,7 +119,7 @@ static enum isa_step fail_entry(struct nst_cpu *cpu, uint32_t reason, uint64_t q
   vmcs_set(vmcs, FIELD_VM_EXIT_REASON, exit.reason);
   vmcs_set(vmcs, FIELD_EXIT_QUALIFICATION, qualification);
   cpu->vmx.nonroot = false;
-  cpu_load_host(cpu);
+  cpu_load_host(cpu, bank_find(cpu));
   if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);
   cpu_retag(cpu);
   cpu->counters.exits++;
@@ -180,6 +208,21 @@ static bool asks_too_much(const struct nst_cpu *cpu) {
          (cpu->vmx.secondary & not_modelled(WORD_SECONDARY));
 }
 
+/* The controls in force from now on; false: one of them is not modelled. */
+static bool take_controls(struct nst_cpu *cpu, struct bank *bank) {
+  struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
+  uint8_t *controls = (uint8_t *)&cpu->vmx + VMX_CONTROLS_FIRST;
+  if (header->checked & BANK_CONTROLS) {
+    memcpy(controls, bank->controls, VMX_CONTROLS_SIZE);
+    return true;
+  }
+  find_controls(cpu);
+  if (asks_too_much(cpu)) return false;
+  memcpy(bank->controls, controls, VMX_CONTROLS_SIZE);
+  header->checked |= BANK_CONTROLS;
+  return true;
+}
+
 enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch) {
   const struct vmcs *vmcs = &cpu->vmx.vmcs;
   struct vmcs_check_environment environment = {
@@ -189,18 +232,18 @@ enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch) {
       .read32 = memory_read32,
       .context = cpu->machine,
   };
+  struct bank *bank = bank_claim(cpu->machine, cpu->vmx.current);
   enum vmcs_check check = vmcs_check_first(vmcs, &environment);
   cpu->isa.code_valid = false;
   if (check != CHECK_NONE && vmcs_check_info[check].stage != STAGE_GUEST) {
     vmcs_set(vmcs, FIELD_VM_INSTRUCTION_ERROR, vmcs_check_info[check].outcome);
     return ISA_NEXT;
   }
-  cpu_cache_controls(cpu);
-  if (asks_too_much(cpu))
+  if (!take_controls(cpu, bank))
     return cpu_die(cpu, "VM entry with %s, which is not modelled yet", first_not_modelled(cpu));
   if (check != CHECK_NONE)
     return fail_entry(cpu, EXIT_REASON_INVALID_STATE, vmcs_check_info[check].qualification);
-  load_guest(cpu);
+  load_guest(cpu, bank);
   cpu->vmx.nonroot = true;
   if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);
   cpu_retag(cpu);

@@ -23,14 +23,11 @@ static void save_segments(const struct vmcs *vmcs, const struct x86_state *state
   vmcs_set(vmcs, FIELD_GUEST_IDTR_LIMIT, state->idtr.limit);
 }
 
-/* SDM 3C "Saving Guest State". */
-static void save_guest(struct nst_cpu *cpu) {
+/* The state that banks hold. */
+static void save_fields(struct nst_cpu *cpu) {
   const struct vmcs *vmcs = &cpu->vmx.vmcs;
   const struct x86_state *state = &cpu->isa.state;
   uint64_t controls = cpu->vmx.exit_controls;
-  vmcs_set(vmcs, FIELD_GUEST_CR0, state->cr0);
-  vmcs_set(vmcs, FIELD_GUEST_CR3, state->cr3);
-  vmcs_set(vmcs, FIELD_GUEST_CR4, state->cr4);
   vmcs_set(vmcs, FIELD_GUEST_SYSENTER_CS, state->sysenter_cs);
   vmcs_set(vmcs, FIELD_GUEST_SYSENTER_ESP, state->sysenter_esp);
   vmcs_set(vmcs, FIELD_GUEST_SYSENTER_EIP, state->sysenter_eip);
@@ -42,16 +39,52 @@ static void save_guest(struct nst_cpu *cpu) {
   if (controls & VMCS_BIT(VM_EXIT_SAVE_IA32_EFER))
     vmcs_set(vmcs, FIELD_GUEST_IA32_EFER, state->efer);
   save_segments(vmcs, state);
-  vmcs_set(vmcs, FIELD_GUEST_RIP, state->rip);
-  vmcs_set(vmcs, FIELD_GUEST_RSP, state->gpr[X86_RSP]);
-  vmcs_set(vmcs, FIELD_GUEST_RFLAGS, state->rflags);
-  vmcs_set(vmcs, FIELD_GUEST_INTERRUPTIBILITY_INFO, state->interruptibility);
-  vmcs_set(vmcs, FIELD_GUEST_ACTIVITY_STATE, state->activity);
-  vmcs_set(vmcs, FIELD_GUEST_PENDING_DBG_EXCEPTIONS, state->pending_debug_exceptions);
   if (vmcs_has_feature(&cpu->machine->capability, VMCS_HAS_UNRESTRICTED_GUEST))
     vmcs_set(vmcs, FIELD_VM_ENTRY_CONTROLS,
              (vmcs_get(vmcs, FIELD_VM_ENTRY_CONTROLS) & ~VMCS_BIT(VM_ENTRY_IA32E_MODE)) |
                  (state->efer & X86_EFER_LMA ? VMCS_BIT(VM_ENTRY_IA32E_MODE) : 0));
+}
+
+/* Usually the guest has changed nothing of that: the fields, and the bank, hold it already. */
+static void save_bank(struct nst_cpu *cpu, struct bank *bank) {
+  const uint64_t all = VMCS_BIT(VM_EXIT_SAVE_DEBUG_CONTROLS) | VMCS_BIT(VM_EXIT_SAVE_IA32_EFER) |
+                       VMCS_BIT(VM_EXIT_SAVE_IA32_PAT);
+  struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
+  bool mirrors = bank && header->checked & BANK_GUEST;
+  if (mirrors && memcmp(bank->guest, bank_state(cpu), BANK_STATE_SIZE) == 0) return;
+  uint64_t entry = vmcs_get(&cpu->vmx.vmcs, FIELD_VM_ENTRY_CONTROLS);
+  save_fields(cpu);
+  header->checked &= ~(UINT32_C(1) << GROUP_GUEST);
+  if (entry != vmcs_get(&cpu->vmx.vmcs, FIELD_VM_ENTRY_CONTROLS))
+    header->checked &= ~cpu->vmx.stale[FIELD_VM_ENTRY_CONTROLS];
+  else if (mirrors && (cpu->vmx.exit_controls & all) == all)
+    memcpy(bank->guest, bank_state(cpu), BANK_STATE_SIZE);
+  else
+    header->checked &= ~(uint32_t)BANK_GUEST;
+}
+
+/* Stores a register that checks of guest state read; returns the bits that changed. */
+static uint64_t save_register(const struct vmcs *vmcs, enum vmcs_field field, uint64_t value) {
+  uint64_t changed = vmcs_get(vmcs, field) ^ value;
+  vmcs_set(vmcs, field, value);
+  return changed;
+}
+
+/* SDM 3C "Saving Guest State". */
+static void save_guest(struct nst_cpu *cpu, struct bank *bank) {
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  const struct x86_state *state = &cpu->isa.state;
+  uint64_t changed = save_register(vmcs, FIELD_GUEST_CR0, state->cr0);
+  changed |= save_register(vmcs, FIELD_GUEST_CR3, state->cr3);
+  changed |= save_register(vmcs, FIELD_GUEST_CR4, state->cr4);
+  changed |= save_register(vmcs, FIELD_GUEST_RFLAGS, state->rflags) & X86_RFLAGS_VM;
+  if (changed) vmcs_header(vmcs)->checked &= ~(UINT32_C(1) << GROUP_GUEST);
+  save_bank(cpu, bank);
+  vmcs_set(vmcs, FIELD_GUEST_RIP, state->rip);
+  vmcs_set(vmcs, FIELD_GUEST_RSP, state->gpr[X86_RSP]);
+  vmcs_set(vmcs, FIELD_GUEST_INTERRUPTIBILITY_INFO, state->interruptibility);
+  vmcs_set(vmcs, FIELD_GUEST_ACTIVITY_STATE, state->activity);
+  vmcs_set(vmcs, FIELD_GUEST_PENDING_DBG_EXCEPTIONS, state->pending_debug_exceptions);
 }
 
 static void load_flat_segment(struct x86_segment *segment, uint16_t selector, uint64_t base,
@@ -87,15 +120,10 @@ static void load_host_segments(const struct vmcs *vmcs, struct x86_state *state)
   state->idtr = (struct x86_table){vmcs_get(vmcs, FIELD_HOST_IDTR_BASE), 0xffff};
 }
 
-/* SDM 3C "Loading Host State". */
-void cpu_load_host(struct nst_cpu *cpu) {
+/* The state that banks hold. */
+static void load_host_fields(struct nst_cpu *cpu, uint64_t controls) {
   const struct vmcs *vmcs = &cpu->vmx.vmcs;
   struct x86_state *state = &cpu->isa.state;
-  const uint64_t kept = X86_CR0_ET | X86_CR0_CD | X86_CR0_NW;
-  uint64_t controls = vmcs_get(vmcs, FIELD_VM_EXIT_CONTROLS);
-  state->cr0 = (vmcs_get(vmcs, FIELD_HOST_CR0) & ~kept) | (state->cr0 & kept);
-  state->cr3 = vmcs_get(vmcs, FIELD_HOST_CR3);
-  state->cr4 = vmcs_get(vmcs, FIELD_HOST_CR4);
   state->dr[7] = 0x400;
   state->debugctl = 0;
   state->sysenter_cs = vmcs_get(vmcs, FIELD_HOST_IA32_SYSENTER_CS);
@@ -107,6 +135,31 @@ void cpu_load_host(struct nst_cpu *cpu) {
     state->efer |= X86_EFER_LMA | X86_EFER_LME;
   if (controls & VMCS_BIT(VM_EXIT_LOAD_IA32_PAT)) state->pat = vmcs_get(vmcs, FIELD_HOST_IA32_PAT);
   load_host_segments(vmcs, state);
+}
+
+static void load_host_bank(struct nst_cpu *cpu, struct bank *bank) {
+  const uint64_t all = VMCS_BIT(VM_EXIT_LOAD_IA32_EFER) | VMCS_BIT(VM_EXIT_LOAD_IA32_PAT);
+  struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
+  if (bank && header->checked & BANK_HOST) {
+    memcpy(bank_state(cpu), bank->host, BANK_STATE_SIZE);
+    return;
+  }
+  uint64_t controls = vmcs_get(&cpu->vmx.vmcs, FIELD_VM_EXIT_CONTROLS);
+  load_host_fields(cpu, controls);
+  if (!bank || (controls & all) != all) return; /* some of it is the guest's */
+  memcpy(bank->host, bank_state(cpu), BANK_STATE_SIZE);
+  header->checked |= BANK_HOST;
+}
+
+/* SDM 3C "Loading Host State". */
+void cpu_load_host(struct nst_cpu *cpu, struct bank *bank) {
+  const struct vmcs *vmcs = &cpu->vmx.vmcs;
+  struct x86_state *state = &cpu->isa.state;
+  const uint64_t kept = X86_CR0_ET | X86_CR0_CD | X86_CR0_NW;
+  state->cr0 = (vmcs_get(vmcs, FIELD_HOST_CR0) & ~kept) | (state->cr0 & kept);
+  state->cr3 = vmcs_get(vmcs, FIELD_HOST_CR3);
+  state->cr4 = vmcs_get(vmcs, FIELD_HOST_CR4);
+  load_host_bank(cpu, bank);
   state->rip = vmcs_get(vmcs, FIELD_HOST_RIP);
   state->gpr[X86_RSP] = vmcs_get(vmcs, FIELD_HOST_RSP);
   state->rflags = X86_RFLAGS_FIXED;
@@ -166,13 +219,14 @@ enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit) {
   else
     vmcs_exit_record(vmcs, exit);
   cpu->isa.system_access = false;
-  save_guest(cpu);
+  struct bank *bank = bank_find(cpu);
+  save_guest(cpu, bank);
   uint64_t stores = vmcs_get(vmcs, FIELD_VM_EXIT_MSR_STORE_COUNT);
   if (stores && !store_msrs(cpu, vmcs_get(vmcs, FIELD_VM_EXIT_MSR_STORE_ADDR), stores))
     return abort_vmx(cpu, 1);
   cpu->vmx.nonroot = false;
   if (cpu->events) cpu_watch_windows(cpu);
-  cpu_load_host(cpu);
+  cpu_load_host(cpu, bank);
   /* SDM 3C "Operations That Invalidate Cached Mappings": without VPIDs an exit drops those of 0. */
   if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);
   cpu_retag(cpu);

@@ -102,10 +102,11 @@ enum nst_vmx_result nst_vmwrite(struct nst_cpu *cpu, uint32_t field, uint64_t va
   gpr(cpu)[X86_RAX] = value;
   enum vmcs_field index = reached(cpu, field);
   if (index != FIELD_NONE && cpu->vmx.writable[index]) {
-    vmcs_set(&cpu->vmx.vmcs, index, value & cpu->vmx.mask[index]);
-    struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
-    if (header->checked & vmcs_field_groups[index])
-      header->checked &= ~(uint32_t)vmcs_field_groups[index];
+    value &= cpu->vmx.mask[index];
+    if (vmcs_get(&cpu->vmx.vmcs, index) != value) {
+      vmcs_set(&cpu->vmx.vmcs, index, value);
+      vmcs_header(&cpu->vmx.vmcs)->checked &= ~cpu->vmx.stale[index];
+    }
     clear_status(cpu);
     return NST_VMX_SUCCEED;
   }

@@ -91,6 +91,7 @@ static void find_fields(struct nst_cpu *cpu) {
     cpu->vmx.readable[i] = vmcs_field_exists(capability, field);
     cpu->vmx.writable[i] = cpu->vmx.readable[i] && (!info || writes_info);
     cpu->vmx.mask[i] = vmcs_field_mask(field);
+    cpu->vmx.stale[i] = vmcs_field_groups[i] | bank_parts[i];
   }
 }
 
@@ -128,6 +129,7 @@ static enum nst_status configure(struct nst_machine *machine, const struct nst_c
   uint32_t revision = (uint32_t)(machine->capability.basic & 0x7fffffff);
   vmcs_layout_init(&machine->layout, revision);
   if (config->layout_seed) vmcs_layout_permute(&machine->layout, config->layout_seed);
+  for (unsigned i = 0; i < BANK_COUNT; i++) machine->bank[i].vmcs = VMCS_NONE;
   return NST_OK;
 }
 

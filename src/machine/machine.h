@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "isa/x86/isa.h"
@@ -23,7 +24,8 @@ enum {
   PAGE_BYTES = 1 << PAGE_BITS,
   CPU_LIMIT = 8,
   NATIVE_PAGES = 16,
-  NATIVE_NESTING = 64
+  NATIVE_NESTING = 64,
+  BANK_COUNT = 16
 };
 #define VMCS_NONE UINT64_MAX
 
@@ -56,15 +58,37 @@ struct vmx {
   bool on;
   bool nonroot;
   uint64_t vmxon_pointer;
-  uint64_t current;   /* host-physical address of the current VMCS, VMCS_NONE */
-  struct vmcs vmcs;   /* view of the current VMCS */
+  uint64_t current; /* host-physical address of the current VMCS, VMCS_NONE */
+  struct vmcs vmcs; /* view of the current VMCS */
+  /* In force in non-root operation, VMX_CONTROLS_SIZE bytes in one piece. */
   struct vmcs shadow; /* view of the VMCS that the link pointer names; region NULL if none */
   struct vmcs_bitmaps bitmaps;
-  uint64_t pin, primary, secondary, exit_controls, entry_controls; /* in force, non-root only */
+  uint64_t pin, primary, secondary, exit_controls, entry_controls;
+  uint64_t ep4ta;     /* as in struct tlb_tag, 0 = no EPT */
+  uint16_t vpid_used; /* 0 = VPIDs not enabled */
   bool ept, vpid;
-  /* Per field of this processor: may VMREAD, may VMWRITE, significant bits. */
+  /* Per field of this processor: may VMREAD, may VMWRITE, significant bits, and what of
+   * vmcs_header.checked another value makes stale. */
   bool readable[FIELD_COUNT], writable[FIELD_COUNT];
   uint64_t mask[FIELD_COUNT];
+  uint32_t stale[FIELD_COUNT];
+};
+
+/* What a bank mirrors: bits of vmcs_header.checked above those of the check groups. */
+enum bank_part { BANK_CONTROLS = 1 << 8, BANK_GUEST = 1 << 9, BANK_HOST = 1 << 10 };
+enum {
+  VMX_CONTROLS_FIRST = offsetof(struct vmx, shadow),
+  VMX_CONTROLS_SIZE = offsetof(struct vmx, readable) - VMX_CONTROLS_FIRST,
+  /* DR7, segments, tables, EFER, PAT, DEBUGCTL and SYSENTER MSRs of struct x86_state. */
+  BANK_STATE_FIRST = offsetof(struct x86_state, dr) + 7 * sizeof(uint64_t),
+  BANK_STATE_SIZE = offsetof(struct x86_state, star) - BANK_STATE_FIRST
+};
+
+/* Of one VMCS; bank.c. */
+struct bank {
+  uint64_t vmcs; /* host-physical address, VMCS_NONE = unused */
+  uint8_t controls[VMX_CONTROLS_SIZE];
+  uint8_t guest[BANK_STATE_SIZE], host[BANK_STATE_SIZE];
 };
 
 /* What may have to be done between two instructions. */
@@ -116,6 +140,7 @@ struct nst_machine {
   unsigned native_count;
   struct nst_cpu *cpu[CPU_LIMIT];
   unsigned cpu_count;
+  struct bank bank[BANK_COUNT];
   struct nst_observer observer[NST_OBSERVERS];
   unsigned observer_count;
   unsigned vmx_observers; /* of them, those that want VMX instructions */
@@ -182,13 +207,31 @@ enum isa_step cpu_exception(void *cpu, const struct isa_fault *fault);
 /* ---- vmx.c: VMX instructions */
 enum isa_step cpu_vmx(void *cpu, const struct isa_request *request);
 
+/* ---- bank.c: state of VMCSs in the processor's form */
+/* What of a bank, as bits of vmcs_header.checked, a field is a source of. */
+extern const uint32_t bank_parts[FIELD_COUNT];
+static inline struct bank *bank_slot(struct nst_machine *machine, uint64_t vmcs) {
+  return &machine->bank[(vmcs >> PAGE_BITS) % BANK_COUNT];
+}
+/* The bank of a VMCS that is about to be entered. */
+struct bank *bank_claim(struct nst_machine *machine, uint64_t vmcs);
+/* That of the current VMCS, NULL if it was dropped since it was entered. */
+static inline struct bank *bank_find(struct nst_cpu *cpu) {
+  struct bank *bank = bank_slot(cpu->machine, cpu->vmx.current);
+  return bank->vmcs == cpu->vmx.current ? bank : 0;
+}
+/* The region is no longer watched, or was written as memory. */
+void bank_drop(struct nst_machine *machine, uint64_t vmcs);
+/* The bytes of struct x86_state that banks hold. */
+static inline uint8_t *bank_state(struct nst_cpu *cpu) {
+  return (uint8_t *)&cpu->isa.state + BANK_STATE_FIRST;
+}
+
 /* ---- entry.c, exit.c: the two transitions */
 enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch);
 enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit);
 /* Loads the host-state area; shared by VM exits and failed entries. */
-void cpu_load_host(struct nst_cpu *cpu);
-/* VMCS pointers that the processor keeps for speed while in non-root operation. */
-void cpu_cache_controls(struct nst_cpu *cpu);
+void cpu_load_host(struct nst_cpu *cpu, struct bank *bank);
 
 /* ---- event.c */
 /* After an entry or exit: are windows to be watched for? */

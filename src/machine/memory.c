@@ -32,6 +32,7 @@ void memory_touched(struct nst_machine *machine, uint64_t physical) {
   if (flags & PAGE_ACTIVE) {
     struct vmcs view = {machine->memory + (frame << PAGE_BITS), &machine->layout};
     vmcs_header(&view)->checked = 0;
+    bank_drop(machine, frame << PAGE_BITS);
   }
   if (flags & PAGE_CODE) {
     for (unsigned i = 0; i < machine->cpu_count; i++) {

@@ -106,6 +106,7 @@ static enum isa_step exec_vmclear(struct nst_cpu *cpu, const struct isa_request 
   struct vmcs vmcs = view_of(cpu, pointer);
   vmcs_header(&vmcs)->launch_state = VMCS_CLEAR;
   vmcs_header(&vmcs)->checked = 0;
+  bank_drop(cpu->machine, pointer);
   memory_unflag(cpu->machine, pointer, PAGE_ACTIVE);
   if (cpu->vmx.current == pointer) cpu->vmx.current = VMCS_NONE;
   return succeed(cpu);
@@ -170,7 +171,7 @@ static enum isa_step exec_vmwrite(struct nst_cpu *cpu, const struct isa_request 
   if (!cpu->vmx.writable[field])
     return fail_access(cpu, vmcs, VMXERR_VMWRITE_READ_ONLY_VMCS_COMPONENT);
   vmcs_write_encoding(vmcs, (uint32_t)encoding, value);
-  vmcs_header(vmcs)->checked &= ~(uint32_t)vmcs_field_groups[field];
+  vmcs_header(vmcs)->checked &= ~cpu->vmx.stale[field];
   return succeed(cpu);
 }
 
