@@ -10,15 +10,6 @@ enum { ID_MASK = 0xfff, ID_STEP = 61 };
 
 #define PAGE_MASK (~UINT64_C(0xfff))
 
-static bool is_same_tag(const struct tlb_tag *a, const struct tlb_tag *b) {
-  return a->ep4ta == b->ep4ta && a->vpid == b->vpid && a->pcid == b->pcid;
-}
-
-static unsigned hash_tag(const struct tlb_tag *tag) {
-  uint64_t mixed = (tag->ep4ta >> 12) * 7 ^ tag->vpid * UINT64_C(5) ^ tag->pcid * UINT64_C(3);
-  return (unsigned)(mixed ^ mixed >> 6 ^ mixed >> 12) % TLB_CONTEXTS;
-}
-
 /* A fresh id. When all have been used, everything is forgotten, so that none comes back to life. */
 static uint32_t make_id(struct tlb *tlb) {
   tlb->next_id = (tlb->next_id + ID_STEP) & ID_MASK;
@@ -58,10 +49,9 @@ static unsigned choose_context(struct tlb *tlb) {
 }
 
 /* The live context of a tag, or TLB_CONTEXTS. */
-static unsigned find_context(const struct tlb *tlb, const struct tlb_tag *tag, unsigned hint) {
-  if (tlb->context[hint].id && is_same_tag(&tlb->context[hint].tag, tag)) return hint;
+static unsigned find_context(const struct tlb *tlb, const struct tlb_tag *tag) {
   for (unsigned i = 0; i < tlb->contexts; i++)
-    if (tlb->context[i].id && is_same_tag(&tlb->context[i].tag, tag)) return i;
+    if (tlb->context[i].id && tlb_is_same_tag(&tlb->context[i].tag, tag)) return i;
   return TLB_CONTEXTS;
 }
 
@@ -71,18 +61,13 @@ void tlb_init(struct tlb *tlb, bool enabled) {
   tlb_select(tlb, &(struct tlb_tag){0, 0, 0});
 }
 
-void tlb_select(struct tlb *tlb, const struct tlb_tag *tag) {
-  uint8_t *hint = &tlb->hint[hash_tag(tag)];
-  unsigned index = find_context(tlb, tag, *hint);
-  if (index == TLB_CONTEXTS) {
-    tlb->current = index = choose_context(tlb);
-    tlb->context[index].tag = *tag;
-    renew_current(tlb);
-  }
-  *hint = (uint8_t)index;
-  tlb->current = index;
-  tlb->id = tlb->context[index].id;
-  tlb->context[index].used = ++tlb->clock;
+unsigned tlb_context_of(struct tlb *tlb, struct tlb_tag tag) {
+  unsigned index = find_context(tlb, &tag);
+  if (index < TLB_CONTEXTS) return index;
+  tlb->current = index = choose_context(tlb);
+  tlb->context[index].tag = tag;
+  renew_current(tlb);
+  return index;
 }
 
 void tlb_insert(struct tlb *tlb, uint64_t linear, uint64_t frame, unsigned permissions,

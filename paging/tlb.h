@@ -53,8 +53,25 @@ struct tlb {
 
 /* Empty, with the tag of all zeros in force. Disabled, it never holds anything. */
 void tlb_init(struct tlb *tlb, bool enabled);
+static inline bool tlb_is_same_tag(const struct tlb_tag *a, const struct tlb_tag *b) {
+  return a->ep4ta == b->ep4ta && a->vpid == b->vpid && a->pcid == b->pcid;
+}
+static inline unsigned tlb_hash_tag(const struct tlb_tag *tag) {
+  uint64_t mixed = (tag->ep4ta >> 12) + tag->vpid * UINT64_C(5) + tag->pcid * UINT64_C(3);
+  return (unsigned)(mixed ^ mixed >> 6) % TLB_CONTEXTS;
+}
+/* Index of the context of a tag, found or made. */
+unsigned tlb_context_of(struct tlb *tlb, struct tlb_tag tag);
 /* Makes `tag` the one in force; sets tlb->id. */
-void tlb_select(struct tlb *tlb, const struct tlb_tag *tag);
+static inline void tlb_select(struct tlb *tlb, const struct tlb_tag *tag) {
+  uint8_t *hint = &tlb->hint[tlb_hash_tag(tag)];
+  const struct tlb_context *hinted = &tlb->context[*hint];
+  if (!hinted->id || !tlb_is_same_tag(&hinted->tag, tag))
+    *hint = (uint8_t)tlb_context_of(tlb, *tag);
+  tlb->current = *hint;
+  tlb->id = tlb->context[tlb->current].id;
+  tlb->context[tlb->current].used = ++tlb->clock;
+}
 
 static inline uint64_t tlb_key(uint64_t linear, uint32_t id) {
   return (linear & ~UINT64_C(0xfff)) | id;

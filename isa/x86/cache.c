@@ -67,6 +67,7 @@ static void retire(struct isa_x86 *isa, struct isa_page **link) {
   *link = page->next;
   page->next = isa->cache->retired;
   isa->cache->retired = page;
+  isa->code_retired = true;
   isa->cache->page_count--;
   if (isa->code_page == page) {
     isa->code_page = NULL;
@@ -123,10 +124,11 @@ void isa_cache_leave(struct isa_x86 *isa) {
 }
 
 /* Between two instructions of the outermost run loop, or outside of all. */
-void isa_reap(struct isa_x86 *isa) {
-  if (isa->cache->depth > 1 || !isa->cache->retired) return;
+void isa_reap_retired(struct isa_x86 *isa) {
+  if (isa->cache->depth > 1) return;
   free_list(isa->cache->retired);
   isa->cache->retired = NULL;
+  isa->code_retired = false;
 }
 
 void isa_forget_page(struct isa_x86 *isa, uint64_t frame) {

@@ -95,7 +95,10 @@ struct isa_uop *isa_cache_slot(struct isa_page *page, const struct isa_uop *uop,
                                unsigned offset); /* a copy owned by the page; NULL: no memory */
 void isa_cache_enter(struct isa_x86 *isa); /* a run loop starts: nothing is reaped inside others */
 void isa_cache_leave(struct isa_x86 *isa);
-void isa_reap(struct isa_x86 *isa);
+void isa_reap_retired(struct isa_x86 *isa);
+static inline void isa_reap(struct isa_x86 *isa) {
+  if (isa->code_retired) isa_reap_retired(isa);
+}
 
 /* segment.c */
 struct isa_descriptor {

@@ -171,6 +171,7 @@ struct isa_x86 {
   uint64_t code_linear; /* page-aligned linear address */
   struct isa_page *code_page;
   struct isa_cache *cache;
+  bool code_retired; /* forgotten pages wait to be freed */
   /* Set during implicit supervisor accesses (descriptor tables, TSS, stack of an inner privilege
    * level): ops->load and ops->store then check as for CPL 0. Otherwise CPL is SS.DPL. An
    * environment that takes a VM exit inside such an access clears it. */

@@ -33,11 +33,16 @@ static inline uint8_t *hit(struct nst_cpu *cpu, uint64_t linear, unsigned size,
   return entry && offset + size <= PAGE_BYTES ? entry->host + offset : 0;
 }
 
-/* The field that VMREAD or VMWRITE reaches in root operation, else FIELD_NONE. */
-static inline enum vmcs_field reached(const struct nst_cpu *cpu, uint32_t encoding) {
-  if (cpu->vmx.nonroot || cpu->vmx.current == VMCS_NONE || (encoding & 1)) return FIELD_NONE;
-  enum vmcs_field field = vmcs_field_of(encoding);
-  return field != FIELD_NONE && cpu->vmx.readable[field] ? field : FIELD_NONE;
+/* The VMCS that VMREAD or VMWRITE of a whole field reaches without an exit, else NULL: in non-root
+ * operation the shadow VMCS, where `bitmap` (NULL unless shadowing is on) lets it. */
+static inline const struct vmcs *reached(const struct nst_cpu *cpu, uint32_t encoding,
+                                         const uint8_t *bitmap, enum vmcs_field *field) {
+  if ((encoding & 1) || encoding >> 1 >= REACH_COUNT) return 0;
+  *field = (enum vmcs_field)(cpu->vmx.reach[encoding >> 1] - 1);
+  if (cpu->vmx.reach[encoding >> 1] == 0) return 0;
+  if (!cpu->vmx.nonroot) return cpu->vmx.current == VMCS_NONE ? 0 : &cpu->vmx.vmcs;
+  if (!bitmap || (bitmap[encoding / 8] >> encoding % 8 & 1) || !cpu->vmx.shadow.region) return 0;
+  return &cpu->vmx.shadow;
 }
 
 static inline void clear_status(struct nst_cpu *cpu) {
@@ -47,7 +52,8 @@ static inline void clear_status(struct nst_cpu *cpu) {
 
 /* ---- VMX */
 
-/* Executes an instruction with a memory operand of one or two words in the operand slot. */
+/* Executes an instruction with a memory operand of one or two words in the operand slot. In root
+ * operation no such instruction exits: straight to its effect. */
 static enum nst_vmx_result with_operand(struct nst_cpu *cpu, enum native_insn insn, uint64_t type,
                                         uint64_t low, uint64_t high, bool wide) {
   uint64_t slot = gpr(cpu)[X86_RSP] + OPERAND_SLOT;
@@ -55,7 +61,13 @@ static enum nst_vmx_result with_operand(struct nst_cpu *cpu, enum native_insn in
   if (wide) nst_store(cpu, slot + 8, 8, high);
   gpr(cpu)[X86_RDX] = slot;
   gpr(cpu)[X86_RCX] = type;
-  return outcome(cpu, native_execute(cpu, insn));
+  if (cpu->vmx.nonroot || cpu->stop.kind != NST_STOP_NONE)
+    return outcome(cpu, native_execute(cpu, insn));
+  struct isa_request request = {.vmx = (enum isa_vmx_operation)cpu->native_uop[insn].argument,
+                                .memory_form = true,
+                                .reg2 = X86_RCX,
+                                .memory.linear = slot};
+  return outcome(cpu, cpu_vmx(cpu, &request));
 }
 
 enum nst_vmx_result nst_vmxon(struct nst_cpu *cpu, uint64_t physical) {
@@ -85,9 +97,10 @@ enum nst_vmx_result nst_vmptrst(struct nst_cpu *cpu, uint64_t *physical) {
 enum nst_vmx_result nst_vmread(struct nst_cpu *cpu, uint32_t field, uint64_t *value) {
   cpu->counters.vmread++;
   gpr(cpu)[X86_RCX] = field;
-  enum vmcs_field index = reached(cpu, field);
-  if (index != FIELD_NONE) {
-    *value = gpr(cpu)[X86_RAX] = vmcs_get(&cpu->vmx.vmcs, index);
+  enum vmcs_field index;
+  const struct vmcs *vmcs = reached(cpu, field, cpu->vmx.bitmaps.vmread, &index);
+  if (vmcs) {
+    *value = gpr(cpu)[X86_RAX] = vmcs_get(vmcs, index);
     clear_status(cpu);
     return NST_VMX_SUCCEED;
   }
@@ -100,12 +113,13 @@ enum nst_vmx_result nst_vmwrite(struct nst_cpu *cpu, uint32_t field, uint64_t va
   cpu->counters.vmwrite++;
   gpr(cpu)[X86_RCX] = field;
   gpr(cpu)[X86_RAX] = value;
-  enum vmcs_field index = reached(cpu, field);
-  if (index != FIELD_NONE && cpu->vmx.writable[index]) {
+  enum vmcs_field index;
+  const struct vmcs *vmcs = reached(cpu, field, cpu->vmx.bitmaps.vmwrite, &index);
+  if (vmcs && cpu->vmx.writable[index]) {
     value &= cpu->vmx.mask[index];
-    if (vmcs_get(&cpu->vmx.vmcs, index) != value) {
-      vmcs_set(&cpu->vmx.vmcs, index, value);
-      vmcs_header(&cpu->vmx.vmcs)->checked &= ~cpu->vmx.stale[index];
+    if (vmcs_get(vmcs, index) != value) {
+      vmcs_set(vmcs, index, value);
+      vmcs_header(vmcs)->checked &= ~cpu->vmx.stale[index];
     }
     clear_status(cpu);
     return NST_VMX_SUCCEED;
@@ -165,9 +179,9 @@ static uint8_t *save_area(struct nst_cpu *cpu, unsigned permission) {
 
 void nst_save_regs(struct nst_cpu *cpu, uint16_t regs) {
   uint8_t *area = save_area(cpu, WALK_WRITE);
-  for (unsigned i = 0; i < X86_GPR_COUNT; i++) {
-    if (!(regs >> i & 1)) continue;
+  for (unsigned left = regs; left; left &= left - 1) {
     cpu->counters.memory++;
+    unsigned i = (unsigned)__builtin_ctz(left);
     if (area)
       memcpy(area + 8 * i, &gpr(cpu)[i], 8);
     else
@@ -178,9 +192,9 @@ void nst_save_regs(struct nst_cpu *cpu, uint16_t regs) {
 
 void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs) {
   const uint8_t *area = save_area(cpu, WALK_READ);
-  for (unsigned i = 0; i < X86_GPR_COUNT; i++) {
-    if (!(regs >> i & 1)) continue;
+  for (unsigned left = regs; left; left &= left - 1) {
     cpu->counters.memory++;
+    unsigned i = (unsigned)__builtin_ctz(left);
     if (area)
       memcpy(&gpr(cpu)[i], area + 8 * i, 8);
     else
@@ -194,6 +208,12 @@ void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs) {
 bool nst_rdmsr(struct nst_cpu *cpu, uint32_t msr, uint64_t *value) {
   cpu->counters.rdmsr++;
   gpr(cpu)[X86_RCX] = msr;
+  if (!cpu->vmx.nonroot && cpu->stop.kind == NST_STOP_NONE &&
+      cpu_read_msr(cpu, msr, value) == ISA_NEXT) {
+    gpr(cpu)[X86_RAX] = *value & UINT32_MAX;
+    gpr(cpu)[X86_RDX] = *value >> 32;
+    return true;
+  }
   enum isa_step step = native_execute(cpu, INSN_RDMSR);
   *value = gpr(cpu)[X86_RDX] << 32 | (gpr(cpu)[X86_RAX] & UINT32_MAX);
   return step != ISA_FAULT;
@@ -245,8 +265,10 @@ static const uint8_t write_dr[] = {
     [0] = INSN_WRITE_DR0, [1] = INSN_WRITE_DR1, [2] = INSN_WRITE_DR2,
     [3] = INSN_WRITE_DR3, [6] = INSN_WRITE_DR6, [7] = INSN_WRITE_DR7};
 
+/* CR2 is the one whose moves neither exit nor fault. */
 uint64_t nst_read_cr(struct nst_cpu *cpu, unsigned cr) {
   cpu->counters.other++;
+  if (cr == 2 && cpu->stop.kind == NST_STOP_NONE) return gpr(cpu)[X86_RAX] = cpu->isa.state.cr2;
   expect_done(cpu, native_execute(cpu, (enum native_insn)read_cr[cr]), "MOV from CR");
   return gpr(cpu)[X86_RAX];
 }
@@ -254,6 +276,10 @@ uint64_t nst_read_cr(struct nst_cpu *cpu, unsigned cr) {
 void nst_write_cr(struct nst_cpu *cpu, unsigned cr, uint64_t value) {
   cpu->counters.other++;
   gpr(cpu)[X86_RAX] = value;
+  if (cr == 2 && cpu->stop.kind == NST_STOP_NONE) {
+    cpu->isa.state.cr2 = value;
+    return;
+  }
   expect_done(cpu, native_execute(cpu, (enum native_insn)write_cr[cr]), "MOV to CR");
 }
 

@@ -25,7 +25,8 @@ enum {
   CPU_LIMIT = 8,
   NATIVE_PAGES = 16,
   NATIVE_NESTING = 64,
-  BANK_COUNT = 16
+  BANK_COUNT = 16,
+  REACH_COUNT = 1 << 14 /* encodings have 15 bits, the lowest selects the half */
 };
 #define VMCS_NONE UINT64_MAX
 
@@ -72,6 +73,8 @@ struct vmx {
   bool readable[FIELD_COUNT], writable[FIELD_COUNT];
   uint64_t mask[FIELD_COUNT];
   uint32_t stale[FIELD_COUNT];
+  /* By encoding >> 1: the field that its full access reaches plus one, 0 = none. */
+  uint16_t reach[REACH_COUNT];
 };
 
 /* What a bank mirrors: bits of vmcs_header.checked above those of the check groups. */

@@ -151,6 +151,22 @@ static void note_progress(struct nst_cpu *cpu, uint64_t before, uint64_t steps) 
   if (cpu->stalled > cpu->stalled_limit) stop_running(cpu, NST_STOP_BUDGET);
 }
 
+/* After a transition RIP is mostly in native code or was there lately: what isa_run would find by
+ * fetching, by the TLB alone. False decides nothing. */
+static bool is_at_native(struct nst_cpu *cpu) {
+  enum { RIGHTS_LONG = 1 << 13 };
+  const struct x86_state *state = &cpu->isa.state;
+  if (cpu->isa.code_valid || state->activity || !(state->efer & X86_EFER_LMA) ||
+      !(state->segment[X86_CS].access_rights & RIGHTS_LONG))
+    return false;
+  bool user = (state->segment[X86_SS].access_rights >> 5 & 3) == 3;
+  unsigned privilege = user ? (unsigned)WALK_USER : (unsigned)TLB_SUPERVISOR;
+  const struct tlb_entry *entry = tlb_find(&cpu->tlb, state->rip, WALK_EXECUTE | privilege);
+  if (!entry || !(cpu->machine->page_flag[entry->frame >> PAGE_BITS] & PAGE_NATIVE)) return false;
+  cpu->native_fetched = entry->frame;
+  return true;
+}
+
 /* Runs until somebody stops, or until native code is fetched that is no entry point: then the
  * open handler on top has control again and *rip is where. */
 static bool run_until_native(struct nst_cpu *cpu) {
@@ -165,6 +181,11 @@ static bool run_until_native(struct nst_cpu *cpu) {
     }
     uint64_t count = slice(cpu), before = cpu->isa.instructions;
     if (!count) break;
+    if (is_at_native(cpu)) {
+      note_progress(cpu, before, 1);
+      if (!call_native(cpu, cpu->native_fetched)) return true;
+      continue;
+    }
     enum isa_step step = isa_run(&cpu->isa, count);
     note_progress(cpu, before, step == ISA_NEXT ? count : 1);
     switch (step) {
