@@ -279,7 +279,7 @@ static void start(struct hv *hv) {
 }
 
 static void make_guest(struct hv *hv) {
-  hv->region = HV_REGION_SHADOW; /* none is current yet */
+  hv_at(hv, HV_REGION_SHADOW); /* none is current yet */
   hv_need_region(hv, HV_REGION_OWN);
   make_bitmaps(hv);
   back_memory(hv);

@@ -2,17 +2,9 @@
  * The engine: runs a profile's routines row by row, keeps what rows read for the rest of the exit,
  * and sees to it that whatever must be written is written before the guest is entered. What it
  * needs and no row brought is read or written on demand and counted as unlisted. */
-#include "src/hypervisor/hv.h"
+#include <string.h>
 
-static bool has_bit(const uint64_t *set, unsigned bit) {
-  return set[bit / 64] >> bit % 64 & 1;
-}
-static void set_bit(uint64_t *set, unsigned bit) {
-  set[bit / 64] |= UINT64_C(1) << bit % 64;
-}
-static void clear_bit(uint64_t *set, unsigned bit) {
-  set[bit / 64] &= ~(UINT64_C(1) << bit % 64);
-}
+#include "src/hypervisor/hv.h"
 
 /* What the engine asks about a field at every access, close together. */
 static const struct {
@@ -51,8 +43,8 @@ bool hv_field_exists(const struct hv *hv, enum vmcs_field field) {
 }
 
 static void forget(struct hv_fields *fields) {
-  for (unsigned i = 0; i < sizeof fields->known / sizeof fields->known[0]; i++)
-    fields->known[i] = fields->pending[i] = 0;
+  memset(fields->set, 0, sizeof fields->set);
+  memset(fields->mark, 0, sizeof fields->mark);
 }
 
 void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
@@ -65,42 +57,37 @@ void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
   for (unsigned i = 0; i < HV_REGION_COUNT; i++) forget(&hv->field[i]);
 }
 
-static void read_now(struct hv *hv, enum vmcs_field field) {
-  struct hv_fields *fields = &hv->field[hv->region];
+static inline void read_now(struct hv *hv, enum vmcs_field field) {
+  struct hv_fields *fields = hv->now;
   if (nst_vmread(hv->cpu, trait[field].encoding, &fields->value[field]) != NST_VMX_SUCCEED)
     fields->value[field] = 0;
-  set_bit(fields->known, field);
+  fields->mark[field] |= HV_KNOWN;
 }
 
 static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
-  struct hv_fields *fields = &hv->field[hv->region];
+  struct hv_fields *fields = hv->now;
   nst_vmwrite(hv->cpu, trait[field].encoding, value);
-  clear_bit(fields->pending, field);
   fields->value[field] = value;
-  set_bit(fields->known, field);
+  fields->mark[field] = HV_KNOWN;
   if (hv->region != HV_REGION_SHADOW && is_durable(field))
     hv_store(hv, copy_offset(hv, field), value);
 }
 
-uint64_t hv_get(struct hv *hv, enum vmcs_field field) {
-  struct hv_fields *fields = &hv->field[hv->region];
-  if (has_bit(fields->pending, field)) return fields->next[field];
-  if (!has_bit(fields->known, field)) {
-    if (!hv_field_exists(hv, field)) return 0;
-    count_unlisted(hv);
-    read_now(hv, field);
-  }
-  return fields->value[field];
+uint64_t hv_read_on_demand(struct hv *hv, enum vmcs_field field) {
+  if (!hv_field_exists(hv, field)) return 0;
+  count_unlisted(hv);
+  read_now(hv, field);
+  return hv->now->value[field];
 }
 
 uint64_t hv_copy(struct hv *hv, enum hv_region region, enum vmcs_field field) {
   const struct hv_fields *fields = &hv->field[region];
-  if (has_bit(fields->pending, field)) return fields->next[field];
+  if (fields->mark[field] & HV_IS_PENDING) return fields->next[field];
   return hv_load(hv, HV_AT(copy) + 8 * ((size_t)region * FIELD_COUNT + (size_t)field));
 }
 
 bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field) {
-  return has_bit(hv->field[region].known, field);
+  return hv->field[region].mark[field] & HV_KNOWN;
 }
 
 bool hv_is_injecting(const struct hv *hv) {
@@ -111,28 +98,17 @@ bool hv_is_injecting(const struct hv *hv) {
 }
 
 bool hv_is_pending(const struct hv *hv, enum hv_region region) {
-  uint64_t any = 0;
-  for (unsigned i = 0; i < sizeof hv->field[0].pending / sizeof hv->field[0].pending[0]; i++)
-    any |= hv->field[region].pending[i];
-  return any;
-}
-
-void hv_set_in(struct hv *hv, enum hv_region region, enum vmcs_field field, uint64_t value) {
-  struct hv_fields *fields = &hv->field[region];
-  fields->next[field] = value;
-  set_bit(fields->pending, field);
-}
-
-void hv_set(struct hv *hv, enum vmcs_field field, uint64_t value) {
-  hv_set_in(hv, hv->region, field, value);
+  unsigned any = 0;
+  for (unsigned i = 0; i < FIELD_COUNT; i++) any |= hv->field[region].mark[i];
+  return any & HV_IS_PENDING;
 }
 
 /* A row that writes a field: the new value, or what the software copy holds. */
 static void write_row(struct hv *hv, enum vmcs_field field) {
-  struct hv_fields *fields = &hv->field[hv->region];
-  if (has_bit(fields->pending, field))
+  const struct hv_fields *fields = hv->now;
+  if (fields->mark[field] & HV_IS_PENDING)
     write_now(hv, field, fields->next[field]);
-  else if (has_bit(fields->known, field))
+  else if (fields->mark[field])
     write_now(hv, field, fields->value[field]);
   else if (is_durable(field) && hv->region != HV_REGION_SHADOW)
     write_now(hv, field, hv_load(hv, copy_offset(hv, field)));
@@ -146,7 +122,7 @@ uint64_t hv_region_address(enum hv_region region) {
 
 static void load_region(struct hv *hv, enum hv_region region) {
   nst_vmptrld(hv->cpu, hv_region_address(region));
-  hv->region = region;
+  hv_at(hv, region);
 }
 
 void hv_need_region(struct hv *hv, enum hv_region region) {
@@ -164,7 +140,7 @@ static bool applies(const struct hv *hv, const struct hv_row *row) {
     case HV_SHADOW:
       return hv_has(hv, VMCS_HAS_SHADOW_VMCS);
     case HV_PENDING:
-      return has_bit(hv->field[hv->region].pending, row->argument);
+      return hv->now->mark[row->argument] & HV_IS_PENDING;
     case HV_USER:
       return hv->user;
     case HV_DEBUG:
@@ -188,8 +164,7 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
       if (hv_field_exists(hv, field)) read_now(hv, field);
       break;
     case HV_READ_ONCE:
-      if (!has_bit(hv->field[hv->region].known, field) && hv_field_exists(hv, field))
-        read_now(hv, field);
+      if (!(hv->now->mark[field] & HV_KNOWN) && hv_field_exists(hv, field)) read_now(hv, field);
       break;
     case HV_WRITE:
       if (hv_field_exists(hv, field)) write_row(hv, field);
@@ -228,24 +203,25 @@ void hv_run(struct hv *hv, enum hv_routine routine) {
   const struct hv_row *row = hv->profile->routine[routine];
   if (!row) return;
   for (; row->operation != HV_END; row++)
-    if (applies(hv, row)) run_row(hv, row);
+    if (row->condition == HV_ALWAYS || applies(hv, row)) run_row(hv, row);
 }
 
 /* True if the region already holds this value. */
 static bool holds(struct hv *hv, enum vmcs_field field, uint64_t value) {
-  const struct hv_fields *fields = &hv->field[hv->region];
-  if (has_bit(fields->known, field)) return fields->value[field] == value;
+  const struct hv_fields *fields = hv->now;
+  if (fields->mark[field] & HV_KNOWN) return fields->value[field] == value;
   if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return false;
   return hv_load(hv, copy_offset(hv, field)) == value;
 }
 
 void hv_flush(struct hv *hv) {
-  struct hv_fields *fields = &hv->field[hv->region];
-  for (unsigned word = 0; word < sizeof fields->pending / sizeof fields->pending[0]; word++) {
-    while (fields->pending[word]) {
-      unsigned bit = (unsigned)__builtin_ctzll(fields->pending[word]);
+  struct hv_fields *fields = hv->now;
+  for (unsigned word = 0; word < sizeof fields->set / sizeof fields->set[0]; word++) {
+    for (; fields->set[word]; fields->set[word] &= fields->set[word] - 1) {
+      unsigned bit = (unsigned)__builtin_ctzll(fields->set[word]);
       enum vmcs_field field = (enum vmcs_field)(word * 64 + bit);
-      clear_bit(fields->pending, field);
+      if (!(fields->mark[field] & HV_IS_PENDING)) continue; /* a row wrote it */
+      fields->mark[field] &= (uint8_t)~HV_IS_PENDING;
       uint64_t value = fields->next[field];
       if (!hv_field_exists(hv, field) || holds(hv, field, value)) continue;
       count_unlisted(hv);

@@ -107,9 +107,10 @@ struct hv_state {
 };
 
 /* One VMCS region as known during one exit. */
+enum { HV_KNOWN = 1, HV_IS_PENDING = 2 };
 struct hv_fields {
-  uint64_t known[(FIELD_COUNT + 63) / 64];
-  uint64_t pending[(FIELD_COUNT + 63) / 64];
+  uint64_t set[(FIELD_COUNT + 63) / 64]; /* those that are pending, or were */
+  uint8_t mark[FIELD_COUNT];
   uint64_t value[FIELD_COUNT]; /* as read or written */
   uint64_t next[FIELD_COUNT];  /* to be written */
 };
@@ -130,7 +131,8 @@ struct hv {
   uint64_t base; /* of struct hv_state */
   uint64_t flags;
   uint64_t features;
-  enum hv_region region;            /* current */
+  enum hv_region region;            /* current, by hv_at */
+  struct hv_fields *now;            /* of it */
   bool user;                        /* completed in user space */
   uint8_t count_bytes, mask_writes; /* of its own timer and PIC, since it was last set */
   uint16_t saved;                   /* general registers of the guest that are in struct hv_state */
@@ -173,11 +175,29 @@ enum { HV_SCRATCH = 0x000f, HV_ALL = 0xffef };
 /* ---- engine.c: routines, the per-exit cache, pending writes */
 void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level);
 void hv_run(struct hv *hv, enum hv_routine routine);
+/* Which region is current, as far as the hypervisor knows; no VMPTRLD. */
+static inline void hv_at(struct hv *hv, enum hv_region region) {
+  hv->region = region;
+  hv->now = &hv->field[region];
+}
+uint64_t hv_read_on_demand(struct hv *hv, enum vmcs_field field);
 /* The value of a field of the current region: pending, else read by a row, else read on demand. */
-uint64_t hv_get(struct hv *hv, enum vmcs_field field);
+static inline uint64_t hv_get(struct hv *hv, enum vmcs_field field) {
+  unsigned mark = hv->now->mark[field];
+  if (mark & HV_IS_PENDING) return hv->now->next[field];
+  return mark ? hv->now->value[field] : hv_read_on_demand(hv, field);
+}
 /* To be written before the next entry: by a row if one comes, on demand otherwise. */
-void hv_set(struct hv *hv, enum vmcs_field field, uint64_t value);
-void hv_set_in(struct hv *hv, enum hv_region region, enum vmcs_field field, uint64_t value);
+static inline void hv_set_in(struct hv *hv, enum hv_region region, enum vmcs_field field,
+                             uint64_t value) {
+  struct hv_fields *fields = &hv->field[region];
+  fields->next[field] = value;
+  fields->mark[field] |= (uint8_t)HV_IS_PENDING;
+  fields->set[field / 64] |= UINT64_C(1) << field % 64;
+}
+static inline void hv_set(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  hv_set_in(hv, hv->region, field, value);
+}
 /* What the software copy of a durable field holds (or is about to): no VMREAD. */
 uint64_t hv_copy(struct hv *hv, enum hv_region region, enum vmcs_field field);
 bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field);

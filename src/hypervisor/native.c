@@ -28,7 +28,7 @@ static void take_interrupt(struct hv *hv) {
 static enum nst_native_end handle_exit(struct hv *hv) {
   hv->flags = hv_load(hv, HV_AT(flags));
   hv->features = hv_load(hv, HV_AT(features));
-  hv->region = hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : HV_REGION_OWN;
+  hv_at(hv, hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : HV_REGION_OWN);
   hv_take_xcr0(hv);
   hv_run(hv, ROUTINE_EXIT);
   hv_take_debug(hv);
@@ -55,7 +55,7 @@ static enum nst_native_end handle_refusal(struct hv *hv) {
   hv->flags = hv_load(hv, HV_AT(flags));
   hv->features = hv_load(hv, HV_AT(features));
   if (!(hv->flags & HV_IN_NESTED)) return NST_NATIVE_STOP;
-  hv->region = HV_REGION_MERGED;
+  hv_at(hv, HV_REGION_MERGED);
   hv_take_xcr0(hv);
   hv_entry_failed(hv);
   hv_nested_refused(hv);
