@@ -127,6 +127,29 @@ static void bench_vmread(struct bench *bench) {
   nst_machine_destroy(machine);
 }
 
+/* The guest stays at a CPUID: each entry ends in its exit. */
+static double run_entries(void *context, uint64_t count) {
+  struct nst_stop stop;
+  for (uint64_t i = 0; i < count; i++) {
+    nst_vmresume(context);
+    nst_run(context, 1, &stop);
+  }
+  return (double)count;
+}
+
+static void bench_entries(struct bench *bench) {
+  static const uint8_t code[] = {0x0f, 0xa2};
+  struct nst_machine *machine = boot(bench, 1, "minimal", true);
+  if (!machine) return;
+  struct nst_cpu *cpu = nst_cpu(machine, 0);
+  struct nst_stop stop;
+  nst_guest_prepare(cpu, 1, code, sizeof code);
+  nst_vmlaunch(cpu);
+  nst_run(cpu, 1, &stop);
+  print(bench, "entries_l0", rate(run_entries, cpu), "entries/s");
+  nst_machine_destroy(machine);
+}
+
 static double run_instructions(void *context, uint64_t count) {
   struct nst_stop stop;
   nst_run(context, count, &stop);
@@ -251,6 +274,7 @@ static void run(struct bench *bench) {
   bench_exits(bench, "exits_depth2_kvm", 2, "kvm-6.1");
   bench_exits(bench, "exits_depth3_kvm", 3, "kvm-6.1");
   bench_exits(bench, "exits_depth4_kvm", 4, "kvm-6.1");
+  bench_entries(bench);
   bench_vmread(bench);
   bench_guest(bench);
   bench_import(bench);

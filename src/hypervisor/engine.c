@@ -52,7 +52,7 @@ void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
   hv->level = level;
   hv->profile = level->profile;
   hv->base = HV_STATE;
-  hv->user = false;
+  hv->user = hv->has_unpushed = false;
   hv->saved = hv->profile->saves_all ? HV_ALL : HV_SCRATCH;
   for (unsigned i = 0; i < HV_REGION_COUNT; i++) forget(&hv->field[i]);
 }
@@ -69,8 +69,9 @@ static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
   nst_vmwrite(hv->cpu, trait[field].encoding, value);
   fields->value[field] = value;
   fields->mark[field] = HV_KNOWN;
-  if (hv->region != HV_REGION_SHADOW && is_durable(field))
-    hv_store(hv, copy_offset(hv, field), value);
+  if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return;
+  hv_store(hv, copy_offset(hv, field), value);
+  hv->flags |= HV_MERGE_ALL; /* it is a source of the merged region, or in it */
 }
 
 uint64_t hv_read_on_demand(struct hv *hv, enum vmcs_field field) {
@@ -98,9 +99,11 @@ bool hv_is_injecting(const struct hv *hv) {
 }
 
 bool hv_is_pending(const struct hv *hv, enum hv_region region) {
-  unsigned any = 0;
-  for (unsigned i = 0; i < FIELD_COUNT; i++) any |= hv->field[region].mark[i];
-  return any & HV_IS_PENDING;
+  const struct hv_fields *fields = &hv->field[region];
+  for (unsigned word = 0; word < sizeof fields->set / sizeof fields->set[0]; word++)
+    for (uint64_t left = fields->set[word]; left; left &= left - 1)
+      if (fields->mark[word * 64 + (unsigned)__builtin_ctzll(left)] & HV_IS_PENDING) return true;
+  return false;
 }
 
 /* A row that writes a field: the new value, or what the software copy holds. */
@@ -264,6 +267,7 @@ enum nst_native_end hv_enter(struct hv *hv) {
   bool resume = hv->flags & launched;
   hv->flags = (hv->flags & ~(uint64_t)HV_FIRST_ENTRY) | launched | (resume ? 0 : HV_FIRST_ENTRY);
   hv_store(hv, HV_AT(flags), hv->flags);
+  hv_keep_changes(hv);
   restore_registers(hv);
   return resume ? NST_NATIVE_RESUME : NST_NATIVE_LAUNCH;
 }

@@ -54,6 +54,10 @@ enum hv_guest_layout {
 };
 
 _Static_assert(VMCS_FEATURE_COUNT <= 64, "features fit one word");
+/* Further flags: the next merge must look at everything; or at single fields, one bit each from
+ * HV_MERGE_FIRST on (change.c). */
+#define HV_MERGE_ALL (UINT64_C(1) << 31)
+#define HV_MERGE_FIRST (UINT64_C(1) << 32)
 enum { HV_REVISION = 0x4e535431, HV_CPUID_ROWS = 24, HV_EPT_SLOTS = 8, HV_MSR_SLOTS = 8 };
 #define HV_NO_VMCS UINT64_MAX
 enum { HV_TIMER_VECTOR = 0x30 }; /* of every hypervisor's own timer, as its kernel sets its PIC */
@@ -104,6 +108,7 @@ struct hv_state {
   uint64_t cpuid[HV_CPUID_ROWS][2]; /* eax | ebx << 32, ecx | edx << 32 */
   uint64_t copy[2][FIELD_COUNT];    /* control and host fields last written, own and merged */
   uint64_t vmcs12[FIELD_COUNT];     /* the guest hypervisor's current VMCS, cached */
+  uint64_t unpushed;                /* fields of it that the shadow VMCS may lack (change.c) */
 };
 
 /* One VMCS region as known during one exit. */
@@ -134,6 +139,8 @@ struct hv {
   enum hv_region region;            /* current, by hv_at */
   struct hv_fields *now;            /* of it */
   bool user;                        /* completed in user space */
+  bool has_unpushed;                /* hv_state.unpushed is here and may be newer */
+  uint64_t unpushed;                /* change.c */
   uint8_t count_bytes, mask_writes; /* of its own timer and PIC, since it was last set */
   uint16_t saved;                   /* general registers of the guest that are in struct hv_state */
   struct hv_fields field[HV_REGION_COUNT];
@@ -159,8 +166,13 @@ static inline void hv_set_gpr(struct hv *hv, unsigned reg, uint64_t value) {
 static inline uint64_t hv_vmcs12(struct hv *hv, enum vmcs_field field) {
   return hv_load(hv, HV_AT(vmcs12) + 8 * (size_t)field);
 }
+/* The same with a note for the shadow VMCS if it is another value (change.c). */
+void hv_change_vmcs12(struct hv *hv, enum vmcs_field field, uint64_t value);
 static inline void hv_set_vmcs12(struct hv *hv, enum vmcs_field field, uint64_t value) {
-  hv_store(hv, HV_AT(vmcs12) + 8 * (size_t)field, value);
+  if (hv->profile->on_demand)
+    hv_change_vmcs12(hv, field, value);
+  else
+    hv_store(hv, HV_AT(vmcs12) + 8 * (size_t)field, value);
 }
 /* Few pages are left: caches (merged tables, MMIO entries) must give way or not grow. */
 bool hv_pool_is_low(struct hv *hv);
@@ -215,6 +227,18 @@ void hv_take_xcr0(struct hv *hv);
 /* The last entry of the current region did not happen. */
 void hv_entry_failed(struct hv *hv);
 bool hv_field_exists(const struct hv *hv, enum vmcs_field field);
+
+/* ---- change.c: what profiles that copy on demand need not copy */
+/* The guest hypervisor changed a field of its VMCS; it has another current VMCS. */
+void hv_note_change(struct hv *hv, enum vmcs_field field);
+void hv_note_current(struct hv *hv);
+/* Makes pending in the shadow region what it lacks; false if that is nothing. */
+bool hv_take_unpushed(struct hv *hv);
+/* Makes pending in the merged region what changed; false: everything must be merged. */
+bool hv_merge_changes(struct hv *hv);
+void hv_merged_now(struct hv *hv);
+/* Before the entry: what of this is not in the flags goes to memory. */
+void hv_keep_changes(struct hv *hv);
 
 /* ---- memory.c: the guest's memory and EPT */
 /* EPT permissions and leaf types; SDM 3C "EPT Paging-Structure Entries". */

@@ -186,8 +186,11 @@ uint64_t hv_store_msrs(struct hv *hv) {
 }
 
 void hv_nested_enter(struct hv *hv) {
-  merge_controls(hv);
-  merge_guest_state(hv);
+  if (!hv_merge_changes(hv)) {
+    merge_controls(hv);
+    merge_guest_state(hv);
+  }
+  hv_merged_now(hv);
   merge_msr_bitmap(hv);
   if (hv->flags & HV_RARE_DIRTY) merge_rare(hv);
   merge_translation(hv);
@@ -216,6 +219,13 @@ static void leave_shadow(struct hv *hv) {
 void hv_nested_push(struct hv *hv) {
   hv->flags &= ~(uint64_t)HV_PUSH_DUE;
   if (hv_load(hv, HV_AT(current)) == HV_NO_VMCS) return;
+  if (hv->profile->on_demand) {
+    if (!hv_take_unpushed(hv)) return;
+    hv_need_region(hv, HV_REGION_SHADOW);
+    hv_flush(hv);
+    leave_shadow(hv);
+    return;
+  }
   for (unsigned i = 0; i < GROUP_ROWS; i++) {
     enum vmcs_field field = member(hv, i, HV_SHADOW_RW | HV_SHADOW_RO);
     if (field != FIELD_NONE) hv_set_in(hv, HV_REGION_SHADOW, field, hv_vmcs12(hv, field));
@@ -228,6 +238,15 @@ void hv_nested_push(struct hv *hv) {
   leave_shadow(hv);
 }
 
+/* The guest hypervisor's own doing, and the shadow VMCS holds it. */
+static void take_pulled(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  if (hv->profile->on_demand) {
+    if (hv_vmcs12(hv, field) == value) return;
+    hv_note_change(hv, field);
+  }
+  hv_store(hv, HV_AT(vmcs12) + 8 * (size_t)field, value);
+}
+
 void hv_nested_pull(struct hv *hv) {
   if (!hv_has(hv, VMCS_HAS_SHADOW_VMCS) || (hv->flags & HV_PUSH_DUE)) return;
   hv_run(hv, ROUTINE_SHADOW_PULL);
@@ -238,7 +257,7 @@ void hv_nested_pull(struct hv *hv) {
       hv_need_region(hv, HV_REGION_SHADOW);
       hv_get(hv, field);
     }
-    hv_set_vmcs12(hv, field, hv->field[HV_REGION_SHADOW].value[field]);
+    take_pulled(hv, field, hv->field[HV_REGION_SHADOW].value[field]);
   }
   leave_shadow(hv);
 }

@@ -163,6 +163,18 @@ static void save_software_state(struct hv *hv) {
   }
 }
 
+/* What a merge would make of a control register that is as `visible` says is what the merged region
+ * holds, or it must be merged. */
+static void save_cr(struct hv *hv, unsigned cr) {
+  enum vmcs_field guest = cr ? FIELD_GUEST_CR4 : FIELD_GUEST_CR0;
+  enum vmcs_field shadow = cr ? FIELD_CR4_READ_SHADOW : FIELD_CR0_READ_SHADOW;
+  uint64_t actual = hv_get(hv, guest), visible = visible_cr(hv, cr, actual, hv_get(hv, shadow));
+  hv_set_vmcs12(hv, guest, visible);
+  if (hv->profile->on_demand &&
+      (visible | hv_load(hv, HV_AT(own_cr_fixed) + (cr ? 16 : 0))) != actual)
+    hv->flags |= HV_MERGE_ALL;
+}
+
 static void save_nested_guest(struct hv *hv) {
   static const uint16_t plain[] = {FIELD_GUEST_RSP,         FIELD_GUEST_RIP,
                                    FIELD_GUEST_RFLAGS,      FIELD_GUEST_CS_AR_BYTES,
@@ -170,10 +182,8 @@ static void save_nested_guest(struct hv *hv) {
                                    FIELD_GUEST_CR3};
   for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++)
     hv_set_vmcs12(hv, (enum vmcs_field)plain[i], hv_get(hv, (enum vmcs_field)plain[i]));
-  hv_set_vmcs12(hv, FIELD_GUEST_CR0,
-                visible_cr(hv, 0, hv_get(hv, FIELD_GUEST_CR0), hv_get(hv, FIELD_CR0_READ_SHADOW)));
-  hv_set_vmcs12(hv, FIELD_GUEST_CR4,
-                visible_cr(hv, 4, hv_get(hv, FIELD_GUEST_CR4), hv_get(hv, FIELD_CR4_READ_SHADOW)));
+  save_cr(hv, 0);
+  save_cr(hv, 4);
   save_software_state(hv);
   hv_set_vmcs12(hv, FIELD_VM_EXIT_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
   hv_set_vmcs12(hv, FIELD_VMX_INSTRUCTION_INFO, hv_get(hv, FIELD_VMX_INSTRUCTION_INFO));
@@ -262,6 +272,8 @@ static void load_host_state(struct hv *hv) {
 /* The guest hypervisor gets control at its host RIP. */
 static void enter_guest_hypervisor(struct hv *hv, bool aborted) {
   hv->level->reflected++;
+  /* What was meant for the merged region and not written there is in the cached VMCS only. */
+  if (hv->profile->on_demand && hv_is_pending(hv, HV_REGION_MERGED)) hv->flags |= HV_MERGE_ALL;
   load_host_state(hv);
   hv->flags &= ~(uint64_t)HV_IN_NESTED;
   if (hv_has(hv, VMCS_HAS_SHADOW_VMCS)) hv->flags |= HV_PUSH_DUE;

@@ -84,7 +84,8 @@ static void write_back(struct hv *hv, uint64_t region) {
 static void read_in(struct hv *hv, uint64_t region) {
   hv_store(hv, HV_AT(launch_state), nst_load(hv->cpu, region + 8, 4));
   for (unsigned i = 0; i < FIELD_COUNT; i++)
-    hv_set_vmcs12(hv, (enum vmcs_field)i, nst_load(hv->cpu, region + REGION_FIELDS + 8 * i, 8));
+    hv_store(hv, HV_AT(vmcs12) + 8 * i, nst_load(hv->cpu, region + REGION_FIELDS + 8 * i, 8));
+  hv_note_current(hv);
 }
 
 /* The shadow VMCS serves the guest hypervisor only while it has a current VMCS. */
@@ -253,6 +254,7 @@ static void handle_vmwrite(struct hv *hv) {
   }
   hv_set_vmcs12(hv, field,
                 merge_half(hv_vmcs12(hv, field), value, encoding & 1, vmcs_field_mask(field)));
+  hv_note_change(hv, field);
   succeed(hv);
 }
 
