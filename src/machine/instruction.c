@@ -34,10 +34,11 @@ static inline uint8_t *hit(struct nst_cpu *cpu, uint64_t linear, unsigned size,
 }
 
 /* The VMCS that VMREAD or VMWRITE of a whole field reaches without an exit, else NULL: in non-root
- * operation the shadow VMCS, where `bitmap` (NULL unless shadowing is on) lets it. */
+ * operation the shadow VMCS, where `bitmap` (NULL unless shadowing is on) lets it. NULL also if an
+ * observer is to be told. */
 static inline const struct vmcs *reached(const struct nst_cpu *cpu, uint32_t encoding,
                                          const uint8_t *bitmap, enum vmcs_field *field) {
-  if ((encoding & 1) || encoding >> 1 >= REACH_COUNT) return 0;
+  if ((encoding & 1) || encoding >> 1 >= REACH_COUNT || cpu->machine->vmx_observers) return 0;
   *field = (enum vmcs_field)(cpu->vmx.reach[encoding >> 1] - 1);
   if (cpu->vmx.reach[encoding >> 1] == 0) return 0;
   if (!cpu->vmx.nonroot) return cpu->vmx.current == VMCS_NONE ? 0 : &cpu->vmx.vmcs;
@@ -303,14 +304,22 @@ void nst_xsetbv(struct nst_cpu *cpu, uint32_t index, uint64_t value) {
   expect_done(cpu, native_execute(cpu, INSN_XSETBV), "XSETBV");
 }
 
-void nst_lgdt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
+/* Limit and base in the operand slot. */
+static void load_table(struct nst_cpu *cpu, enum native_insn insn, uint64_t base, uint16_t limit) {
+  uint64_t slot = gpr(cpu)[X86_RSP] + OPERAND_SLOT;
   cpu->counters.other++;
-  with_operand(cpu, INSN_LGDT, 0, base << 16 | limit, base >> 48, true);
+  nst_store(cpu, slot, 8, base << 16 | limit);
+  nst_store(cpu, slot + 8, 8, base >> 48);
+  gpr(cpu)[X86_RDX] = slot;
+  expect_done(cpu, native_execute(cpu, insn), "loading a descriptor-table register");
+}
+
+void nst_lgdt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
+  load_table(cpu, INSN_LGDT, base, limit);
 }
 
 void nst_lidt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
-  cpu->counters.other++;
-  with_operand(cpu, INSN_LIDT, 0, base << 16 | limit, base >> 48, true);
+  load_table(cpu, INSN_LIDT, base, limit);
 }
 
 void nst_hlt(struct nst_cpu *cpu) {
