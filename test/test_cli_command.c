@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "src/cli/cli.h"
+#include "src/cli/lists.h"
 #include "src/scenario/scenario.h"
 #include "test/expect.h"
 
@@ -193,93 +194,111 @@ static void version_is_printed(void) {
   run_fini(&run);
 }
 
+static const struct {
+  const char *line, *sentence;
+} wrong_usage[] = {
+    {"reply x", "nestor: unknown command 'reply'; did you mean replay?"},
+    {"scenarios/turtles.xml",
+     "nestor: unknown command 'scenarios/turtles.xml'; did you mean nestor replay "
+     "scenarios/turtles.xml?"},
+    {"zzzzzz",
+     "nestor: unknown command 'zzzzzz'; expected replay, import, bench, explain, list or help"},
+    {"help reply", "nestor: unknown command 'reply'; did you mean replay?"},
+    {"help replay import", "nestor: help expects one command"},
+    {"--hlep", "nestor: unknown option '--hlep'; did you mean --help?"},
+    {"--depth 2 replay",
+     "nestor: unknown option '--depth'; a command comes first, see nestor --help"},
+    {"replay x --dept 2", "nestor: unknown option '--dept' for replay; did you mean --depth?"},
+    {"replay --dept=2 x", "nestor: unknown option '--dept' for replay; did you mean --depth?"},
+    {"replay --quux x", "nestor: unknown option '--quux' for replay; see nestor help replay"},
+    {"replay -d x", "nestor: unknown option '-d' for replay; see nestor help replay"},
+    {"replay x --depth", "nestor: option --depth of replay lacks its value: --depth LIST"},
+    {"replay x --claims=3", "nestor: option --claims of replay takes no value"},
+    {"replay x --help=3", "nestor: option --help of replay takes no value"},
+    {"replay",
+     "nestor: replay expects one scenario (.xml) or trace, 0 given; see nestor help replay"},
+    {"replay a b",
+     "nestor: replay expects one scenario (.xml) or trace, 2 given; see nestor help replay"},
+    {"replay x --tree 0", "nestor: --tree 0: expected a number from 1 to 1000000000"},
+    {"replay x --tree -1", "nestor: --tree -1: expected a number from 1 to 1000000000"},
+    {"replay x --tree 1x", "nestor: --tree 1x: expected a number from 1 to 1000000000"},
+    {"replay x --tree 99999999999999999999",
+     "nestor: --tree 99999999999999999999: expected a number from 1 to 1000000000"},
+    {"replay x --format xml", "nestor: --format xml: did you mean html?"},
+    {"replay x --html scenarios",
+     "nestor: --html scenarios: that is a directory; expected the file to write"},
+    {"replay x --junit no/such/file",
+     "nestor: --junit no/such/file: cannot write into 'no/such': No such file or directory"},
+    {"replay x --junit a --tap a", "nestor: --junit and --tap name the same file, a"},
+    {"replay x --html - --format csv",
+     "nestor: --html - and --format csv both want standard output"},
+    {"replay x --html - --tap -", "nestor: --html and --tap name the same file, -"},
+    {"replay \x1b[31m\xc2\x9b", "nestor: no scenario or trace '\\x1b[31m\\xc2\\x9b'"},
+    {"replay turtle.xml", "nestor: no scenario 'turtle.xml'; did you mean scenarios/turtles.xml?"},
+    {"replay turtles.xml",
+     "nestor: no scenario 'turtles.xml'; did you mean scenarios/turtles.xml?"},
+    {"replay scenarios/turtels.xml",
+     "nestor: no scenario 'scenarios/turtels.xml'; did you mean scenarios/turtles.xml?"},
+    {"replay turtles",
+     "nestor: no scenario or trace 'turtles'; did you mean scenarios/turtles.xml?"},
+    {"replay qqqqqqqqq.xml", "nestor: no scenario 'qqqqqqqqq.xml'"},
+    {"replay my.dta", "nestor: no trace 'my.dta'; did you mean my.dat?"},
+    {"replay my.dat/x.dat", "nestor: no trace 'my.dat/x.dat'"},
+    {"replay scenarios",
+     "nestor: 'scenarios' is a directory; expected a scenario (.xml) or a trace"},
+    {"replay empty", "nestor: 'empty' is an empty file; expected a scenario (.xml) or a trace"},
+    {"replay my.dat --depth 9",
+     "nestor: --depth 9: expected depths from 1 to 6, each once, such as 2, 1..3 or 1,2,4"},
+    {"replay my.dat --shadowing maybe", "nestor: --shadowing maybe: expected on, off or both"},
+    {"replay my.dat --processor hasswel",
+     "nestor: --processor hasswel: expected nehalem, haswell, broadwell-pml, skylake-x, minimal "
+     "or everything; did you mean haswell?"},
+    {"replay my.dat --hypervisor virtualbox",
+     "nestor: --hypervisor virtualbox: expected kvm-6.1 or minimal"},
+    {"import my.dat",
+     "nestor: import expects a trace and the file to write, 1 given; see nestor help import"},
+    {"import my.dta out.nst", "nestor: no trace 'my.dta'; did you mean my.dat?"},
+    {"import my.dat scenarios/../my.dat", "nestor: 'my.dat' would be written over itself"},
+    {"import scenarios out.nst", "nestor: 'scenarios' is a directory; expected a trace"},
+    {"import --salvag my.dat out.nst",
+     "nestor: unknown option '--salvag' for import; did you mean --salvage?"},
+    {"explain",
+     "nestor: explain expects one name or number, such as PML_INDEX or 0x4402, and at most one "
+     "value of it"},
+    {"explain GUEST_RIP 5",
+     "nestor: 'GUEST_RIP' takes no value; expected a VMX control word "
+     "(PIN_BASED_VM_EXEC_CONTROL), VM_EXIT_REASON, or an exit reason with a qualification"},
+    {"explain CR_ACCES 5", "nestor: nothing is called 'CR_ACCES'; did you mean CR_ACCESS?"},
+    {"explain CR_ACCESS five", "nestor: 'five' is no value; expected a number such as 0x1f"},
+    {"explain CR_ACCESS 0x10000000000000000",
+     "nestor: '0x10000000000000000' is no value; expected a number such as 0x1f"},
+    {"explain EXIT_QUALIFICATOIN",
+     "nestor: nothing is called 'EXIT_QUALIFICATOIN'; did you mean EXIT_QUALIFICATION?"},
+    {"explain 0xffff", "nestor: 0xffff is no VMCS field, exit reason, VM-instruction error or MSR"},
+    {"explain 12abc", "nestor: 12abc is no VMCS field, exit reason, VM-instruction error or MSR"},
+    {"list no/such",
+     "nestor: no list or folder 'no/such'; the lists are fields, reasons, qualifications, "
+     "controls, errors, checks, features, msrs, processors, hypervisors, axes, events, "
+     "operations, costs and formats"},
+    {"list feilds", "nestor: no list or folder 'feilds'; did you mean nestor list fields?"},
+    {"list my.dat", "nestor: 'my.dat' is a file; expected a list or a folder with scenarios"},
+    {"list fields checks", "nestor: list expects at most one list or folder"},
+    {"list --format json fields", "nestor: --format json: expected text or csv"},
+    {"list --format csv scenarios",
+     "nestor: --format csv: 'scenarios' is no list; see nestor list"},
+};
+
 static void wrong_usage_gives_one_sentence(void) {
-  static const struct {
-    const char *line, *sentence;
-  } cases[] = {
-      {"reply x", "nestor: unknown command 'reply'; did you mean replay?"},
-      {"scenarios/turtles.xml",
-       "nestor: unknown command 'scenarios/turtles.xml'; did you mean nestor replay "
-       "scenarios/turtles.xml?"},
-      {"zzzzzz",
-       "nestor: unknown command 'zzzzzz'; expected replay, import, bench, explain, list or help"},
-      {"help reply", "nestor: unknown command 'reply'; did you mean replay?"},
-      {"help replay import", "nestor: help expects one command"},
-      {"--hlep", "nestor: unknown option '--hlep'; did you mean --help?"},
-      {"--depth 2 replay",
-       "nestor: unknown option '--depth'; a command comes first, see nestor --help"},
-      {"replay x --dept 2", "nestor: unknown option '--dept' for replay; did you mean --depth?"},
-      {"replay --dept=2 x", "nestor: unknown option '--dept' for replay; did you mean --depth?"},
-      {"replay --quux x", "nestor: unknown option '--quux' for replay; see nestor help replay"},
-      {"replay -d x", "nestor: unknown option '-d' for replay; see nestor help replay"},
-      {"replay x --depth", "nestor: option --depth of replay lacks its value: --depth LIST"},
-      {"replay x --claims=3", "nestor: option --claims of replay takes no value"},
-      {"replay x --help=3", "nestor: option --help of replay takes no value"},
-      {"replay",
-       "nestor: replay expects one scenario (.xml) or trace, 0 given; see nestor help replay"},
-      {"replay a b",
-       "nestor: replay expects one scenario (.xml) or trace, 2 given; see nestor help replay"},
-      {"replay x --tree 0", "nestor: --tree 0: expected a number from 1 to 1000000000"},
-      {"replay x --tree -1", "nestor: --tree -1: expected a number from 1 to 1000000000"},
-      {"replay x --tree 1x", "nestor: --tree 1x: expected a number from 1 to 1000000000"},
-      {"replay x --tree 99999999999999999999",
-       "nestor: --tree 99999999999999999999: expected a number from 1 to 1000000000"},
-      {"replay x --format xml", "nestor: --format xml: did you mean html?"},
-      {"replay x --html scenarios",
-       "nestor: --html scenarios: that is a directory; expected the file to write"},
-      {"replay x --junit no/such/file",
-       "nestor: --junit no/such/file: cannot write into 'no/such': No such file or directory"},
-      {"replay x --junit a --tap a", "nestor: --junit and --tap name the same file, a"},
-      {"replay x --html - --format csv",
-       "nestor: --html - and --format csv both want standard output"},
-      {"replay x --html - --tap -", "nestor: --html and --tap name the same file, -"},
-      {"replay \x1b[31m\xc2\x9b", "nestor: no scenario or trace '\\x1b[31m\\xc2\\x9b'"},
-      {"replay turtle.xml",
-       "nestor: no scenario 'turtle.xml'; did you mean scenarios/turtles.xml?"},
-      {"replay turtles.xml",
-       "nestor: no scenario 'turtles.xml'; did you mean scenarios/turtles.xml?"},
-      {"replay scenarios/turtels.xml",
-       "nestor: no scenario 'scenarios/turtels.xml'; did you mean scenarios/turtles.xml?"},
-      {"replay turtles",
-       "nestor: no scenario or trace 'turtles'; did you mean scenarios/turtles.xml?"},
-      {"replay qqqqqqqqq.xml", "nestor: no scenario 'qqqqqqqqq.xml'"},
-      {"replay my.dta", "nestor: no trace 'my.dta'; did you mean my.dat?"},
-      {"replay my.dat/x.dat", "nestor: no trace 'my.dat/x.dat'"},
-      {"replay scenarios",
-       "nestor: 'scenarios' is a directory; expected a scenario (.xml) or a trace"},
-      {"replay empty", "nestor: 'empty' is an empty file; expected a scenario (.xml) or a trace"},
-      {"replay my.dat --depth 9",
-       "nestor: --depth 9: expected depths from 1 to 6, each once, such as 2, 1..3 or 1,2,4"},
-      {"replay my.dat --shadowing maybe", "nestor: --shadowing maybe: expected on, off or both"},
-      {"replay my.dat --processor hasswel",
-       "nestor: --processor hasswel: expected nehalem, haswell, broadwell-pml, skylake-x, minimal "
-       "or everything; did you mean haswell?"},
-      {"replay my.dat --hypervisor virtualbox",
-       "nestor: --hypervisor virtualbox: expected kvm-6.1 or minimal"},
-      {"import my.dat",
-       "nestor: import expects a trace and the file to write, 1 given; see nestor help import"},
-      {"import my.dta out.nst", "nestor: no trace 'my.dta'; did you mean my.dat?"},
-      {"import my.dat scenarios/../my.dat", "nestor: 'my.dat' would be written over itself"},
-      {"import scenarios out.nst", "nestor: 'scenarios' is a directory; expected a trace"},
-      {"import --salvag my.dat out.nst",
-       "nestor: unknown option '--salvag' for import; did you mean --salvage?"},
-      {"explain", "nestor: explain expects one name or number, such as PML_INDEX or 0x4402"},
-      {"explain EXIT_QUALIFICATOIN",
-       "nestor: nothing is called 'EXIT_QUALIFICATOIN'; did you mean EXIT_QUALIFICATION?"},
-      {"explain 0xffff", "nestor: 0xffff is no VMCS field, exit reason or VM-instruction error"},
-      {"explain 12abc", "nestor: 12abc is no VMCS field, exit reason or VM-instruction error"},
-      {"list no/such", "nestor: no folder 'no/such'"},
-  };
   struct place place;
   if (!place_init(&place)) return;
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+  for (size_t i = 0; i < sizeof wrong_usage / sizeof wrong_usage[0]; i++) {
     struct run run;
     char expected[512];
-    run_line(&run, cases[i].line);
-    snprintf(expected, sizeof expected, "%s\n", cases[i].sentence);
-    EXPECT_EQ(cases[i].line, run.status, 2);
-    EXPECT_STRING(cases[i].line, run.err, expected);
-    EXPECT_STRING(cases[i].line, run.out, "");
+    run_line(&run, wrong_usage[i].line);
+    snprintf(expected, sizeof expected, "%s\n", wrong_usage[i].sentence);
+    EXPECT_EQ(wrong_usage[i].line, run.status, 2);
+    EXPECT_STRING(wrong_usage[i].line, run.err, expected);
+    EXPECT_STRING(wrong_usage[i].line, run.out, "");
     run_fini(&run);
   }
   EXPECT_EQ("nothing was replayed", fake.runs, 0);
@@ -512,9 +531,70 @@ static void list_shows_scenarios_and_questions(void) {
   if (!place_init(&place)) return;
   run_line(&run, "list");
   EXPECT_EQ("status", run.status, 0);
-  EXPECT_STRING("list", run.out, "scenarios/turtles.xml\n    why?\n");
+  EXPECT_CONTAINS("list", run.out, "scenarios/turtles.xml\n    why?\n\nnestor list LIST");
   run_fini(&run);
   place_fini(&place);
+}
+
+/* Columns of a record; commas inside quotes separate nothing. */
+static unsigned count_columns(const char *line) {
+  unsigned columns = 1;
+  bool quoted = false;
+  for (; *line != '\0' && *line != '\n'; line++) {
+    if (*line == '"') quoted = !quoted;
+    columns += *line == ',' && !quoted;
+  }
+  return columns;
+}
+
+static void every_list_is_a_table(void) {
+  for (const struct cli_list *list = cli_lists; list->name != NULL; list++) {
+    struct run as_text, as_csv;
+    char line[64];
+    unsigned rows = 0, lines = 0;
+    snprintf(line, sizeof line, "list %s", list->name);
+    run_line(&as_text, line);
+    snprintf(line, sizeof line, "list %s --format csv", list->name);
+    run_line(&as_csv, line);
+    EXPECT_EQ(line, as_text.status, 0);
+    EXPECT_EQ(line, as_csv.status, 0);
+    unsigned columns = count_columns(as_csv.out);
+    for (const char *at = as_csv.out; *at != '\0'; at = strchr(at, '\n') + 1, rows++)
+      EXPECT_EQ(line, count_columns(at), columns);
+    for (const char *at = as_text.out; *at != '\0'; at++) lines += *at == '\n';
+    EXPECT_TRUE(line, rows > 1);
+    EXPECT_EQ(line, lines, rows);
+    run_fini(&as_text);
+    run_fini(&as_csv);
+  }
+}
+
+static void lists_have_what_reports_say(void) {
+  static const struct {
+    const char *line, *part;
+  } cases[] = {
+      {"list fields --format csv", "\nGUEST_RIP,0x681e,natural,guest,,"},
+      {"list reasons --format csv", "\nCPUID,10,none,none,CPUID\n"},
+      {"list controls --format csv", "\nCPU_BASED_HLT_EXITING,primary processor-based"},
+      {"list errors --format csv", "\nVMXERR_VMRESUME_NONLAUNCHED_VMCS,5,"},
+      {"list checks --format csv", "\nCONTROL_VPID_ZERO,controls,7,0,"},
+      {"list operations --format csv", "\nCR4 write,MOV_TO_CR\n"},
+      {"list operations --format csv", "\nOUT user,IO_OUT\n"},
+      {"list operations --format csv", "\n#PF,EXCEPTION\n"},
+      {"list events --format csv", "\nCPUID,c,guest,leaf subleaf,CPUID\n"},
+      {"list processors --format csv", "\nnehalem,yes,yes,no,40,"},
+      {"list hypervisors", "\nkvm-6.1 "},
+      {"list axes", "\nvmcs-shadowing"},
+      {"list costs", "\nVMREAD "},
+      {"list msrs", "\nIA32_DEBUGCTL "},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct run run;
+    run_line(&run, cases[i].line);
+    EXPECT_EQ(cases[i].line, run.status, 0);
+    EXPECT_CONTAINS(cases[i].line, run.out, cases[i].part);
+    run_fini(&run);
+  }
 }
 
 static void explain_finds_by_name_and_number(void) {
@@ -536,6 +616,19 @@ static void explain_finds_by_name_and_number(void) {
       {"explain 10", "VMXERR_VMPTRLD_VMXON_POINTER  VM-instruction error 10: "},
       {"explain VMRESUME_NONLAUNCHED_VMCS", "VM-instruction error 5: "},
       {"explain GUEST", "and "},
+      {"explain 0x80000021", "failed VM entry (bit 31): EXIT_REASON_INVALID_STATE, 33\n"},
+      {"explain 0x480", "IA32_VMX_BASIC  MSR 0x0480\n"},
+      {"explain IA32_DEBUGCTL", "IA32_DEBUGCTL  MSR 0x01d9\n"},
+      {"explain CHECK_CONTROL_VPID_ZERO", "CONTROL_VPID_ZERO  check of a VM entry, controls: "},
+      {"explain CONTROL_VPID_ZERO", "fails as VM-instruction error 7; SDM 3C"},
+      {"explain GUEST_RFLAGS_RESERVED", "fails as exit reason 33 with qualification 0"},
+      {"explain MOV_TO_CR", "trace event 'C', caused by guest: counted as \"CR write\""},
+      {"explain CR_ACCESS 0x14", "    control register: CR4\n    access: MOV from CR\n"},
+      {"explain exit_reason_hlt 0", "the qualification of this reason has no meaning"},
+      {"explain PIN_BASED_VM_EXEC_CONTROL 0x17", "     0  1  PIN_BASED_EXT_INTR_MASK "},
+      {"explain PIN_BASED_VM_EXEC_CONTROL 0x17", "     3  0  PIN_BASED_NMI_EXITING "},
+      {"explain PIN_BASED_VM_EXEC_CONTROL 0x17", "reserved or default1): 1 2 4\n"},
+      {"explain vm_exit_reason 0x80000021", "    bit 31: the VM entry failed\n"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct run run;
@@ -564,6 +657,8 @@ CU_TestInfo cli_command_tests[] = {
     {"full_output_is_reported", full_output_is_reported},
     {"bench_gets_its_own_arguments", bench_gets_its_own_arguments},
     {"list_shows_scenarios_and_questions", list_shows_scenarios_and_questions},
+    {"every_list_is_a_table", every_list_is_a_table},
+    {"lists_have_what_reports_say", lists_have_what_reports_say},
     {"explain_finds_by_name_and_number", explain_finds_by_name_and_number},
     CU_TEST_INFO_NULL,
 };

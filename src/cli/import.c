@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "src/cli/cli.h"
+#include "src/report/escape.h"
 #include "traces/trace.h"
 #include "vmcs/reason.h"
 
@@ -44,8 +45,8 @@ static int copy(const struct cli *cli, struct trace_reader *reader, struct trace
 }
 
 static void summarize(const struct cli *cli, const char *path, const struct trace_loss *loss) {
-  fprintf(cli->out, "%s: %" PRIu64 " events of %" PRIu64 " records\n", path, loss->events,
-          loss->records);
+  escape_line(cli->out, path);
+  fprintf(cli->out, ": %" PRIu64 " events of %" PRIu64 " records\n", loss->events, loss->records);
   if (loss->gap_count > 0) {
     fprintf(cli->out, "%" PRIu64 " gaps, where the recorder lost at least %" PRIu64 " records\n",
             loss->gap_count, loss->gap_records);
@@ -57,7 +58,10 @@ static void summarize(const struct cli *cli, const char *path, const struct trac
   if (loss->lines_rejected > 0) {
     fprintf(cli->out, "%" PRIu64 " malformed records left out\n", loss->lines_rejected);
   }
-  if (loss->is_salvaged) fprintf(cli->out, "salvaged: %s\n", loss->problem);
+  if (!loss->is_salvaged) return;
+  fputs("salvaged: ", cli->out);
+  escape_line(cli->out, loss->problem);
+  fputc('\n', cli->out);
 }
 
 static int convert(const struct cli *cli, const char *in, const char *out, bool salvage) {

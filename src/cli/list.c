@@ -1,17 +1,72 @@
 /* SPDX-License-Identifier: MIT
- * nestor list: the scenarios at hand, each with its question; or the unit costs. */
+ * nestor list: the scenarios at hand, each with its question; or one of the lists in lists.c. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "src/cli/cli.h"
+#include "src/cli/lists.h"
+#include "src/report/escape.h"
+#include "src/scenario/names.h"
 
-static const struct cli_option options[] = {{NULL, NULL, NULL, 0}};
+enum { KEY_FORMAT = 256, LIST_LIMIT = 32 };
+
+static const struct cli_option options[] = {
+    {"format", "FORMAT", "text or csv, for the lists that are no folder", KEY_FORMAT},
+    {NULL, NULL, NULL, 0}};
 
 static int take(const struct cli *cli, void *request, int key, const char *value) {
-  (void)cli, (void)request, (void)key, (void)value;
-  return CLI_GO_ON;
+  (void)key;
+  *(bool *)request = strcmp(value, "csv") == 0;
+  if (strcmp(value, "csv") == 0 || strcmp(value, "text") == 0) return CLI_GO_ON;
+  return cli_fail(cli, "--format %s: expected text or csv", value);
 }
+
+/* ---- Tables -------------------------------------------------------------------------------- */
+
+static size_t column_count(const struct cli_list *list) {
+  size_t count = 0;
+  while (list->columns[count] != NULL) count++;
+  return count;
+}
+
+static void print_csv(FILE *out, const struct cli_list *list) {
+  size_t columns = column_count(list);
+  struct list_row row;
+  for (size_t i = 0; i < columns; i++) fprintf(out, "%s%s", i > 0 ? "," : "", list->columns[i]);
+  fputc('\n', out);
+  for (size_t index = 0; list->row(index, &row); index++) {
+    for (size_t i = 0; i < columns; i++) {
+      if (i > 0) fputc(',', out);
+      escape_csv(out, row.cell[i]);
+    }
+    fputc('\n', out);
+  }
+}
+
+/* The last column is as wide as it is. */
+static void print_line(FILE *out, const char *const *cells, const size_t *widths, size_t columns) {
+  for (size_t i = 0; i + 1 < columns; i++) fprintf(out, "%-*s  ", (int)widths[i], cells[i]);
+  fprintf(out, "%s\n", cells[columns - 1]);
+}
+
+static void print_text(FILE *out, const struct cli_list *list) {
+  size_t columns = column_count(list), widths[LIST_COLUMNS];
+  struct list_row row;
+  for (size_t i = 0; i < columns; i++) widths[i] = strlen(list->columns[i]);
+  for (size_t index = 0; list->row(index, &row); index++) {
+    for (size_t i = 0; i < columns; i++) {
+      size_t length = strlen(row.cell[i]);
+      if (length > widths[i]) widths[i] = length;
+    }
+  }
+  print_line(out, list->columns, widths, columns);
+  for (size_t index = 0; list->row(index, &row); index++)
+    print_line(out, row.cell, widths, columns);
+}
+
+/* ---- Scenarios ----------------------------------------------------------------------------- */
 
 static int is_xml(const struct dirent *entry) {
   size_t length = strlen(entry->d_name);
@@ -22,10 +77,13 @@ static void print_scenario(const struct cli *cli, const char *path) {
   char error[SCENARIO_ERROR_SIZE];
   struct scenario *scenario;
   if (scenario_load(&scenario, path, error, sizeof error) != 0) {
-    fprintf(cli->err, "%s\n", error);
+    cli_fail_at(cli, CLI_USAGE, error);
     return;
   }
-  fprintf(cli->out, "%s\n    %s\n", path, scenario->question);
+  escape_line(cli->out, path);
+  fputs("\n    ", cli->out);
+  escape_line(cli->out, scenario->question);
+  fputc('\n', cli->out);
   scenario_free(scenario);
 }
 
@@ -43,27 +101,65 @@ static int list_folder(const struct cli *cli, const char *folder) {
   return count;
 }
 
-static int run_list(const struct cli *cli, int argc, char **argv) {
-  int first, status = cli_parse(cli, &cli_list_command, argc, argv, (struct cli_taker){take, NULL},
-                                &first);
-  if (status != CLI_GO_ON) return status;
-  if (argc - first > 1) return cli_fail(cli, "list expects at most one folder");
-  if (first < argc && strcmp(argv[first], "costs") == 0) {
-    report_unit_costs(cli->out);
+static int say_nothing_there(const struct cli *cli, const char *word) {
+  const char *names[LIST_LIMIT];
+  char text[SCENARIO_TEXT_SIZE];
+  size_t count = 0;
+  for (; cli_lists[count].name != NULL && count + 1 < LIST_LIMIT; count++)
+    names[count] = cli_lists[count].name;
+  names[count] = NULL;
+  struct stat status;
+  if (stat(word, &status) == 0 && !S_ISDIR(status.st_mode))
+    return cli_fail(cli, "'%s' is a file; expected a list or a folder with scenarios", word);
+  const char *near = suggest_word(word, names);
+  if (near != NULL)
+    return cli_fail(cli, "no list or folder '%s'; did you mean nestor list %s?", word, near);
+  return cli_fail(cli, "no list or folder '%s'; the lists are %s", word,
+                  join_words(names, " and ", text, sizeof text));
+}
+
+static int list_one(const struct cli *cli, const char *word, bool csv) {
+  const struct cli_list *list = cli_list_find(word);
+  if (list != NULL && !csv && strcmp(word, "costs") == 0) {
+    report_unit_costs(cli->out); /* with sources and routines, each in a paragraph */
     return CLI_FINE;
   }
-  if (first < argc) {
-    if (list_folder(cli, argv[first]) >= 0) return CLI_FINE;
-    return cli_fail(cli, "no folder '%s'", argv[first]);
+  if (list != NULL) {
+    csv ? print_csv(cli->out, list) : print_text(cli->out, list);
+    return CLI_FINE;
   }
-  if (list_folder(cli, "scenarios") > 0) return CLI_FINE;
-  char folder[SCENARIO_PATH_SIZE];
-  const char *share = cli_share();
-  snprintf(folder, sizeof folder, "%s/scenarios", share == NULL ? "." : share);
-  if (list_folder(cli, folder) > 0) return CLI_FINE;
-  return cli_fail(cli, "no scenarios in this folder; name theirs: nestor list FOLDER");
+  if (csv) return cli_fail(cli, "--format csv: '%s' is no list; see nestor list", word);
+  int count = list_folder(cli, word);
+  if (count > 0) return CLI_FINE;
+  if (count == 0) return cli_fail(cli, "no scenario (.xml) in folder '%s'", word);
+  return say_nothing_there(cli, word);
+}
+
+static void list_lists(const struct cli *cli) {
+  fputs("\nnestor list LIST shows one of\n", cli->out);
+  for (const struct cli_list *list = cli_lists; list->name != NULL; list++)
+    fprintf(cli->out, "  %-14s  %s\n", list->name, list->about);
+}
+
+static int run_list(const struct cli *cli, int argc, char **argv) {
+  bool csv = false;
+  int first, status = cli_parse(cli, &cli_list_command, argc, argv, (struct cli_taker){take, &csv},
+                                &first);
+  if (status != CLI_GO_ON) return status;
+  if (argc - first > 1) return cli_fail(cli, "list expects at most one list or folder");
+  if (first < argc) return list_one(cli, argv[first], csv);
+  if (csv) return cli_fail(cli, "--format csv: name the list; see nestor list");
+  if (list_folder(cli, "scenarios") <= 0) {
+    char folder[SCENARIO_PATH_SIZE];
+    const char *share = cli_share();
+    snprintf(folder, sizeof folder, "%s/scenarios", share == NULL ? "." : share);
+    if (list_folder(cli, folder) <= 0)
+      fputs("no scenarios here; nestor list FOLDER shows those of a folder\n", cli->out);
+  }
+  list_lists(cli);
+  return CLI_FINE;
 }
 
 const struct cli_command cli_list_command = {
-    "list", "[FOLDER|costs]", "list scenarios with their questions, or the unit costs", options,
-    run_list};
+    "list", "[LIST|FOLDER]", "list scenarios, or what the processor and reports have names for",
+    options, run_list};

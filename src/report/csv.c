@@ -4,21 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "src/report/escape.h"
 #include "src/report/part.h"
 #include "src/scenario/names.h"
-
-static void print_field(FILE *out, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) {
-    fputs(text, out);
-    return;
-  }
-  fputc('"', out);
-  for (; *text; text++) {
-    if (*text == '"') fputc('"', out);
-    fputc(*text, out);
-  }
-  fputc('"', out);
-}
 
 /* variant, a column for each axis, operation: what both tables begin with. */
 static void print_key_heading(FILE *out) {
@@ -37,10 +25,10 @@ static void print_key(FILE *out, const struct replay *replay, unsigned index, co
   for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
     char word[16];
     fputc(',', out);
-    print_field(out, scenario_axis_word((enum scenario_axis_name)axis, variant->value[axis], word));
+    escape_csv(out, scenario_axis_word((enum scenario_axis_name)axis, variant->value[axis], word));
   }
   fputc(',', out);
-  print_field(out, label);
+  escape_csv(out, label);
 }
 
 static void print_row(FILE *out, const struct replay *replay, unsigned index, const char *kind,
@@ -76,9 +64,9 @@ static void print_causes(FILE *out, const struct replay *replay, unsigned index)
     ledger_row(ledger, cause->label, &row);
     print_key(out, replay, index, row.label);
     fprintf(out, ",%u,%s,", cause->level, nst_exit_name(cause->reason));
-    print_field(out, cause->folded
-                         ? "others"
-                         : name_detail(cause->reason, cause->detail, detail, sizeof detail));
+    escape_csv(out, cause->folded
+                        ? "others"
+                        : name_detail(cause->reason, cause->detail, detail, sizeof detail));
     fprintf(out, ",%" PRIu64 ",%" PRIu64 "\n", cause->exits, cause->reflected);
   }
 }

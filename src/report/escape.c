@@ -72,6 +72,21 @@ void escape_json(FILE *out, const char *text) {
   }
 }
 
+/* ---- CSV ----------------------------------------------------------------------------------- */
+
+void escape_csv(FILE *out, const char *text) {
+  if (!strpbrk(text, ",\"\r\n")) {
+    fputs(text, out);
+    return;
+  }
+  fputc('"', out);
+  for (; *text; text++) {
+    if (*text == '"') fputc('"', out);
+    fputc(*text, out);
+  }
+  fputc('"', out);
+}
+
 /* ---- Terminals ----------------------------------------------------------------------------- */
 
 static void put_bytes(FILE *out, const char *at, unsigned count) {

@@ -13,6 +13,8 @@ unsigned utf8_length(const char *text);
 void escape_xml(FILE *out, const char *text);
 /* Without the quotes, for JSON; what is no UTF-8 becomes U+FFFD. */
 void escape_json(FILE *out, const char *text);
+/* A field of comma-separated values, in quotes where it needs them. */
+void escape_csv(FILE *out, const char *text);
 /* For a terminal: control characters and what is no UTF-8 become \xNN, line feeds \n. */
 void escape_line(FILE *out, const char *text);
 /* A stream that writes to `out`, control characters other than line feeds as \xNN. The caller
