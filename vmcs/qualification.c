@@ -3,6 +3,7 @@
 #include "vmcs/qualification.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ const char *vmcs_qualification_text(const struct vmcs_qualification_part *part,
                                     uint64_t qualification, char *text, size_t size) {
   uint64_t mask = part->width < 64 ? (UINT64_C(1) << part->width) - 1 : UINT64_MAX;
   uint64_t value = qualification >> part->low & mask;
+  bool has_words = part->values[0] != '\0';
   const char *word = part->values;
   for (uint64_t i = 0; word && i < value; i++) {
     word = strchr(word, '|');
@@ -26,7 +28,7 @@ const char *vmcs_qualification_text(const struct vmcs_qualification_part *part,
   size_t length = word ? strcspn(word, "|") : 0;
   if (length)
     snprintf(text, size, "%.*s", (int)length, word);
-  else if (part->values[0])
+  else if (has_words)
     snprintf(text, size, "%" PRIu64 ", which has no meaning", value);
   else
     snprintf(text, size, "0x%" PRIx64, value);
