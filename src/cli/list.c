@@ -120,10 +120,6 @@ static int say_nothing_there(const struct cli *cli, const char *word) {
 
 static int list_one(const struct cli *cli, const char *word, bool csv) {
   const struct cli_list *list = cli_list_find(word);
-  if (list != NULL && !csv && strcmp(word, "costs") == 0) {
-    report_unit_costs(cli->out); /* with sources and routines, each in a paragraph */
-    return CLI_FINE;
-  }
   if (list != NULL) {
     csv ? print_csv(cli->out, list) : print_text(cli->out, list);
     return CLI_FINE;

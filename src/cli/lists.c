@@ -269,10 +269,23 @@ static bool cost_row(size_t index, struct list_row *row) {
   if (!cost) return false;
   row->cell[0] = cost->name;
   row->cell[1] = cycles(row->text[0], cost->low);
-  row->cell[2] = cycles(row->text[1], cost->high);
-  row->cell[3] = cost->mark;
-  row->cell[4] = cost->unit;
-  row->cell[5] = cost->source;
+  row->cell[2] = cycles(row->text[1], cost->typical);
+  row->cell[3] = cycles(row->text[2], cost->high);
+  row->cell[4] = cost->mark;
+  row->cell[5] = cost->unit;
+  row->cell[6] = cost->source;
+  return true;
+}
+
+static bool routine_row(size_t index, struct list_row *row) {
+  const struct ledger_routine_cost *cost = ledger_routine((unsigned)index);
+  if (!cost) return false;
+  row->cell[0] = cost->name;
+  row->cell[1] = decimal(row->text[0], cost->low);
+  row->cell[2] = decimal(row->text[1], cost->typical);
+  row->cell[3] = decimal(row->text[2], cost->high);
+  row->cell[4] = decimal(row->text[3], cost->samples);
+  row->cell[5] = cost->title;
   return true;
 }
 
@@ -311,7 +324,14 @@ const struct cli_list cli_lists[] = {
     {"axes", "what scenarios compare", {"name", "values"}, axis_row},
     {"events", "kinds of trace event", {"name", "tag", "cause", "arguments", "label"}, event_row},
     {"operations", "kinds of guest operation in reports", {"label", "event"}, operation_row},
-    {"costs", "unit costs in cycles", {"name", "low", "high", "mark", "what", "source"}, cost_row},
+    {"costs",
+     "unit costs in cycles",
+     {"name", "low", "typical", "high", "mark", "what", "source"},
+     cost_row},
+    {"routines",
+     "instructions of hypervisor software, as measured: 10th percentile, median, 90th",
+     {"name", "low", "typical", "high", "samples", "what"},
+     routine_row},
     {"formats", "forms of the report", {"name"}, format_row},
     {NULL, NULL, {NULL}, NULL}};
 

@@ -135,7 +135,7 @@ static void print_predictions(FILE *out, const struct replay *replay) {
 
 /* ---- Unit costs ---------------------------------------------------------------------------- */
 
-void report_unit_costs(FILE *out) {
+static void print_unit_costs(FILE *out) {
   fprintf(out, "Unit costs in cycles, low-typical-high\n");
   for (size_t i = 0; i < ledger_cost_count(); i++) {
     const struct ledger_cost *cost = ledger_cost(i);
@@ -164,7 +164,7 @@ void costs_print(FILE *out, const struct replay *replay) {
   print_savings(out, replay);
   print_predictions(out, replay);
   fprintf(out, "\n");
-  report_unit_costs(out);
+  print_unit_costs(out);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */

@@ -55,7 +55,4 @@ int report_print(FILE *out, const struct replay *replay, const struct report_opt
 bool report_has_operation(const struct replay *replay, const char *wanted, char *sentence,
                           size_t size);
 
-/* Unit costs and routines, each with its spread and source. */
-void report_unit_costs(FILE *out);
-
 #endif
