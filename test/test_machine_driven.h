@@ -38,7 +38,7 @@ struct driven {
   struct nst_machine *machine;
   struct nst_cpu *cpu;
   unsigned level; /* of the guest */
-  bool quiet;     /* nothing is asserted: the case is known to fail */
+  bool quiet;     /* nothing is asserted */
   struct nst_stop stop;
 };
 

@@ -172,6 +172,33 @@ static bool is_quiet(const struct vmcs *vmcs, const struct vmcs_check_environmen
                        entry & VMCS_BIT(VM_ENTRY_IA32E_MODE));
 }
 
+static void check_before_guest(struct check_run *run) {
+  load_controls(run);
+  check_if_stale(run, GROUP_CONTROLS, check_controls);
+  check_controls_now(run);
+  check_if_stale(run, GROUP_HOST, check_host);
+  check_host_now(run);
+}
+
+enum vmcs_check vmcs_check_first_before_guest(const struct vmcs *vmcs,
+                                              const struct vmcs_check_environment *environment) {
+  enum vmcs_check first = CHECK_NONE;
+  struct check_run run = {
+      .vmcs = vmcs, .environment = environment, .report = keep_first, .context = &first};
+  check_before_guest(&run);
+  return first;
+}
+
+enum vmcs_check vmcs_check_link(const struct vmcs *vmcs,
+                                const struct vmcs_check_environment *environment) {
+  enum vmcs_check first = CHECK_NONE;
+  struct check_run run = {
+      .vmcs = vmcs, .environment = environment, .report = keep_first, .context = &first};
+  load_controls(&run);
+  check_link_pointer(&run);
+  return first;
+}
+
 enum vmcs_check vmcs_check_first(const struct vmcs *vmcs,
                                  const struct vmcs_check_environment *environment) {
   const uint32_t all_groups = (1 << GROUP_COUNT) - 1;
@@ -180,11 +207,7 @@ enum vmcs_check vmcs_check_first(const struct vmcs *vmcs,
   enum vmcs_check first = CHECK_NONE;
   struct check_run run = {
       .vmcs = vmcs, .environment = environment, .report = keep_first, .context = &first};
-  load_controls(&run);
-  check_if_stale(&run, GROUP_CONTROLS, check_controls);
-  check_controls_now(&run);
-  check_if_stale(&run, GROUP_HOST, check_host);
-  check_host_now(&run);
+  check_before_guest(&run);
   check_if_stale(&run, GROUP_GUEST, check_guest_group);
   check_guest_now(&run);
   return first;

@@ -59,4 +59,11 @@ size_t vmcs_check_all(const struct vmcs *vmcs, const struct vmcs_check_environme
 enum vmcs_check vmcs_check_first(const struct vmcs *vmcs,
                                  const struct vmcs_check_environment *environment);
 
+/* Parts of it, for software that judges a VMCS which it enters in another shape: the control and
+ * host stages, with the same skipping; and the VMCS link pointer alone. */
+enum vmcs_check vmcs_check_first_before_guest(const struct vmcs *vmcs,
+                                              const struct vmcs_check_environment *environment);
+enum vmcs_check vmcs_check_link(const struct vmcs *vmcs,
+                                const struct vmcs_check_environment *environment);
+
 #endif

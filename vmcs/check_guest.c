@@ -190,7 +190,7 @@ static void check_pending_debug(struct check_run *run, uint64_t activity, uint64
     check_require(run, CHECK_GUEST_PENDING_DBG_BS_CLEAR, !(pending & PENDING_BS));
 }
 
-static void check_link_pointer(struct check_run *run) {
+void check_link_pointer(struct check_run *run) {
   const struct vmcs_check_environment *environment = run->environment;
   uint64_t link = check_get(run, FIELD_VMCS_LINK_POINTER);
   if (link == CHECK_NO_LINK) return;

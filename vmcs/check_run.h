@@ -102,5 +102,6 @@ void check_guest_registers(struct check_run *run);
 void check_guest_segments(struct check_run *run);
 void check_guest_tables(struct check_run *run);
 void check_guest_now(struct check_run *run);
+void check_link_pointer(struct check_run *run); /* part of the last */
 
 #endif

@@ -93,6 +93,7 @@ struct hv_state {
   uint64_t guest_vmxon;  /* its VMXON region */
   uint64_t launch_state; /* of that VMCS */
   uint64_t current_revision;
+  uint64_t checked;   /* groups of entry checks that it passed and that no write touched since */
   uint64_t last_vpid; /* that the guest hypervisor gave its guest */
   uint64_t nested_eptp[HV_EPT_SLOTS], merged_eptp[HV_EPT_SLOTS], next_slot;
   uint64_t host_xcr0, guest_xcr0;
@@ -324,6 +325,10 @@ void hv_handle_vmx(struct hv *hv, uint32_t reason);
 bool hv_shadowed_access(struct hv *hv, uint32_t reason);
 /* Forgets the current VMCS of the guest hypervisor, everything written back to its memory. */
 void hv_release_current(struct hv *hv);
+/* check.c: the guest hypervisor's VMCS, before it is merged. False: it was told what is wrong. */
+bool hv_check_entry(struct hv *hv);
+/* A field changed that the checks may read. */
+void hv_check_again(struct hv *hv, enum vmcs_field field);
 /* MSR areas of the guest hypervisor, for whoever's region is current: 16-byte rows of index and
  * value. They return the number of the row that cannot be processed, or 0. */
 uint64_t hv_load_msrs(struct hv *hv, enum vmcs_field area, enum vmcs_field count);
@@ -341,6 +346,8 @@ enum hv_outcome { HV_SUCCEED, HV_FAIL_INVALID, HV_FAIL_VALID };
 void hv_vmx_done(struct hv *hv, enum hv_outcome outcome, uint32_t error);
 bool hv_write_msr(struct hv *hv, uint32_t number, uint64_t value);
 bool hv_read_msr(struct hv *hv, uint32_t number, uint64_t *value);
+/* A row of the CPUID table: EAX | EBX << 32, ECX | EDX << 32; zeroes where there is none. */
+void hv_cpuid_row(struct hv *hv, uint32_t leaf, uint32_t subleaf, uint64_t row[2]);
 
 enum hv_group { HV_SYNC = 1, HV_RARE = 2, HV_SHADOW_RW = 4, HV_SHADOW_RO = 8 };
 extern const uint8_t hv_field_group[FIELD_COUNT];

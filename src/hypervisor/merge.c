@@ -2,6 +2,7 @@
  * VMLAUNCH and VMRESUME of a guest hypervisor: its VMCS and the one that this hypervisor holds for
  * it become the merged VMCS that the nested guest runs on. */
 #include "src/hypervisor/hv.h"
+#include "vmcs/check.h"
 
 enum { MERGED_VPID = 2 };
 
@@ -257,7 +258,9 @@ void hv_nested_pull(struct hv *hv) {
       hv_need_region(hv, HV_REGION_SHADOW);
       hv_get(hv, field);
     }
-    take_pulled(hv, field, hv->field[HV_REGION_SHADOW].value[field]);
+    uint64_t value = hv->field[HV_REGION_SHADOW].value[field];
+    if (vmcs_field_groups[field] && value != hv_vmcs12(hv, field)) hv_check_again(hv, field);
+    take_pulled(hv, field, value);
   }
   leave_shadow(hv);
 }

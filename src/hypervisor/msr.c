@@ -57,21 +57,26 @@ static void adjust_cpuid(struct hv *hv, uint32_t leaf, uint64_t *high) {
   if (hv_copy(hv, hv->region, FIELD_CR4_READ_SHADOW) & (1 << 18)) *high |= osxsave;
 }
 
+void hv_cpuid_row(struct hv *hv, uint32_t leaf, uint32_t subleaf, uint64_t row[2]) {
+  row[0] = row[1] = 0;
+  for (unsigned i = 0; i < LEAF_COUNT; i++) {
+    if (leaves[i][0] != leaf || leaves[i][1] != subleaf) continue;
+    row[0] = hv_load(hv, HV_AT(cpuid) + 16 * (size_t)i);
+    row[1] = hv_load(hv, HV_AT(cpuid) + 16 * (size_t)i + 8);
+    return;
+  }
+}
+
 void hv_handle_cpuid(struct hv *hv) {
   uint32_t leaf = (uint32_t)hv_gpr(hv, NST_REG_RAX);
   uint32_t subleaf = has_subleaves(leaf) ? (uint32_t)hv_gpr(hv, NST_REG_RCX) : 0;
-  uint64_t low = 0, high = 0;
-  for (unsigned i = 0; i < LEAF_COUNT; i++) {
-    if (leaves[i][0] != leaf || leaves[i][1] != subleaf) continue;
-    low = hv_load(hv, HV_AT(cpuid) + 16 * (size_t)i);
-    high = hv_load(hv, HV_AT(cpuid) + 16 * (size_t)i + 8);
-    break;
-  }
-  adjust_cpuid(hv, leaf, &high);
-  hv_set_gpr(hv, NST_REG_RAX, low & UINT32_MAX);
-  hv_set_gpr(hv, NST_REG_RBX, low >> 32);
-  hv_set_gpr(hv, NST_REG_RCX, high & UINT32_MAX);
-  hv_set_gpr(hv, NST_REG_RDX, high >> 32);
+  uint64_t row[2];
+  hv_cpuid_row(hv, leaf, subleaf, row);
+  adjust_cpuid(hv, leaf, &row[1]);
+  hv_set_gpr(hv, NST_REG_RAX, row[0] & UINT32_MAX);
+  hv_set_gpr(hv, NST_REG_RBX, row[0] >> 32);
+  hv_set_gpr(hv, NST_REG_RCX, row[1] & UINT32_MAX);
+  hv_set_gpr(hv, NST_REG_RDX, row[1] >> 32);
   hv_skip(hv);
 }
 

@@ -238,6 +238,8 @@ static void load_host_segments(struct hv *hv) {
 
 static void load_host_state(struct hv *hv) {
   const enum hv_region own = HV_REGION_OWN;
+  /* Whose state the registers hold; of an entry refused before it loaded any, the old one's. */
+  const enum hv_region ran = hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : own;
   static const uint16_t pairs[][2] = {{FIELD_GUEST_CR3, FIELD_HOST_CR3},
                                       {FIELD_GUEST_RSP, FIELD_HOST_RSP},
                                       {FIELD_GUEST_RIP, FIELD_HOST_RIP},
@@ -261,9 +263,8 @@ static void load_host_state(struct hv *hv) {
   hv_set_in(hv, own, FIELD_GUEST_IA32_DEBUGCTL, 0);
   uint64_t controls = hv_vmcs12(hv, FIELD_VM_EXIT_CONTROLS);
   hv_set_in(hv, own, FIELD_GUEST_IA32_PAT,
-            controls & VMCS_BIT(VM_EXIT_LOAD_IA32_PAT)
-                ? hv_vmcs12(hv, FIELD_HOST_IA32_PAT)
-                : hv_copy(hv, HV_REGION_MERGED, FIELD_GUEST_IA32_PAT));
+            controls & VMCS_BIT(VM_EXIT_LOAD_IA32_PAT) ? hv_vmcs12(hv, FIELD_HOST_IA32_PAT)
+                                                       : hv_copy(hv, ran, FIELD_GUEST_IA32_PAT));
   if (controls & VMCS_BIT(VM_EXIT_LOAD_IA32_EFER))
     hv_set_in(hv, own, FIELD_GUEST_IA32_EFER, hv_vmcs12(hv, FIELD_HOST_IA32_EFER));
   load_host_segments(hv);

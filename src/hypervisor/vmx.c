@@ -83,6 +83,7 @@ static void write_back(struct hv *hv, uint64_t region) {
 
 static void read_in(struct hv *hv, uint64_t region) {
   hv_store(hv, HV_AT(launch_state), nst_load(hv->cpu, region + 8, 4));
+  hv_store(hv, HV_AT(checked), 0);
   for (unsigned i = 0; i < FIELD_COUNT; i++)
     hv_store(hv, HV_AT(vmcs12) + 8 * i, nst_load(hv->cpu, region + REGION_FIELDS + 8 * i, 8));
   hv_note_current(hv);
@@ -255,6 +256,7 @@ static void handle_vmwrite(struct hv *hv) {
   hv_set_vmcs12(hv, field,
                 merge_half(hv_vmcs12(hv, field), value, encoding & 1, vmcs_field_mask(field)));
   hv_note_change(hv, field);
+  hv_check_again(hv, field);
   succeed(hv);
 }
 
@@ -276,6 +278,7 @@ static void handle_entry(struct hv *hv, bool launch) {
     return;
   }
   hv_nested_pull(hv);
+  if (!hv_check_entry(hv)) return;
   if (hv_wants_interrupt(hv))
     hv_exit_at_once(hv);
   else
