@@ -381,6 +381,14 @@ NST_API size_t nst_budget_text(const struct nst_budget *budget, char *text, size
 /* ---- A stack of hypervisors ---------------------------------------------------------------- */
 /* The bundled nestable hypervisor at levels 0 to depth - 1, and a guest at level `depth`. */
 
+/* How guest hypervisors (level 1 and deeper) reach the fields of their VMCS. */
+enum nst_vmcs_access {
+  NST_VMCS_ACCESS_SHADOW, /* VMREAD and VMWRITE, served by a shadow VMCS where the processor can */
+  NST_VMCS_ACCESS_TRAP,   /* VMREAD and VMWRITE, which always exit */
+  NST_VMCS_ACCESS_MEMORY  /* loads and stores in the region; their parent copies it in one batch at
+                             entries and exits. The caller's own level, if `driven`, traps. */
+};
+
 struct nst_stack_config {
   size_t size;            /* sizeof(struct nst_stack_config), set by nst_stack_config_init */
   unsigned depth;         /* level of the innermost guest, 1 to NST_DEPTH_LIMIT */
@@ -388,7 +396,8 @@ struct nst_stack_config {
   uint64_t guest_memory;  /* bytes of the innermost guest, multiple of 2 MiB */
   bool eager;             /* back the innermost guest's memory beforehand */
   bool first_touch[8];    /* and of level 1 and more, not beforehand but on first touch */
-  bool driven;            /* the hypervisor at level depth - 1 is the caller's own code */
+  enum nst_vmcs_access vmcs_access;
+  bool driven; /* the hypervisor at level depth - 1 is the caller's own code */
 };
 enum { NST_DEPTH_LIMIT = 6 };
 

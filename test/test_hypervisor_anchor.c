@@ -289,6 +289,41 @@ static void another_xcr0_costs_two_exits_more(void) {
   guest_close(&guest);
 }
 
+/* ---- a VMCS in memory: Turtles' loads and stores in place of VMREAD and VMWRITE */
+
+/* Exits of one CPUID, beside what no VMCS access of the innermost guest hypervisor explains. */
+static uint64_t cpuid_exits(unsigned depth, enum nst_vmcs_access access, bool shadowing) {
+  struct variant variant = kvm(depth, shadowing);
+  struct guest guest;
+  uint64_t exits = 0;
+  const struct trace_event cpuid = EVENT(CPUID, .a = 1);
+  variant.access = access;
+  if (guest_open(&guest, &variant)) {
+    guest_play(&guest, "CPUID", &cpuid);
+    uint64_t unlisted = guest_unlisted(&guest);
+    exits = guest_play(&guest, "CPUID", &cpuid);
+    EXPECT_EQ("unlisted", guest_unlisted(&guest), unlisted);
+  }
+  guest_close(&guest);
+  return exits;
+}
+
+static void vmcs_in_memory_costs_no_more_exits_than_shadowing(void) {
+  for (unsigned depth = 2; depth <= 4; depth++) {
+    uint64_t shadow = cpuid_exits(depth, NST_VMCS_ACCESS_SHADOW, true);
+    uint64_t trap = cpuid_exits(depth, NST_VMCS_ACCESS_TRAP, true);
+    uint64_t memory = cpuid_exits(depth, NST_VMCS_ACCESS_MEMORY, true);
+    char what[48];
+    snprintf(what, sizeof what, "CPUID at depth %u", depth);
+    printf("%s: %llu exits by trap, %llu by shadow VMCS, %llu in memory\n", what,
+           (unsigned long long)trap, (unsigned long long)shadow, (unsigned long long)memory);
+    EXPECT_TRUE(what, memory && memory <= shadow && shadow < trap);
+    EXPECT_EQ(what, cpuid_exits(depth, NST_VMCS_ACCESS_MEMORY, false), memory);
+    if (depth == 2) EXPECT_EQ(what, memory, shadow); /* the exit, IA32_DEBUGCTL, VMRESUME */
+    if (depth > 2) EXPECT_TRUE(what, 2 * memory < shadow);
+  }
+}
+
 /* ---- in which order */
 
 struct log {
@@ -362,5 +397,7 @@ CU_TestInfo hypervisor_anchor_tests[] = {
     {"first_touch_exits_as_recorded_and_once_more", first_touch_exits_as_recorded_and_once_more},
     {"second_touch_does_not_exit", second_touch_does_not_exit},
     {"another_xcr0_costs_two_exits_more", another_xcr0_costs_two_exits_more},
+    {"vmcs_in_memory_costs_no_more_exits_than_shadowing",
+     vmcs_in_memory_costs_no_more_exits_than_shadowing},
     {"guest_hypervisor_executes_in_recorded_order", guest_hypervisor_executes_in_recorded_order},
     CU_TEST_INFO_NULL};

@@ -13,6 +13,7 @@ struct variant {
   unsigned depth;
   const char *profile; /* at every level */
   bool no_shadowing, no_tlb, eager;
+  enum nst_vmcs_access access;
 };
 
 struct guest {
@@ -25,9 +26,10 @@ struct guest {
 enum { GUEST_MEMORY = 8 << 20 };
 
 static inline const char *variant_text(const struct variant *variant, char *text, size_t size) {
-  snprintf(text, size, "%s depth %u shadowing %s TLB %s%s", variant->profile, variant->depth,
+  static const char *const access[] = {"", " access trap", " access memory"};
+  snprintf(text, size, "%s depth %u shadowing %s TLB %s%s%s", variant->profile, variant->depth,
            variant->no_shadowing ? "off" : "on", variant->no_tlb ? "off" : "on",
-           variant->eager ? " eager" : "");
+           variant->eager ? " eager" : "", access[variant->access]);
   return text;
 }
 
@@ -45,6 +47,7 @@ static inline bool guest_open(struct guest *guest, const struct variant *variant
   stack.depth = variant->depth;
   stack.guest_memory = GUEST_MEMORY;
   stack.eager = variant->eager;
+  stack.vmcs_access = variant->access;
   for (unsigned i = 0; i < 8; i++) stack.profile[i] = variant->profile;
   variant_text(variant, text, sizeof text);
   if (!EXPECT_EQ(text, nst_stack_create(&guest->machine, &config, &stack), NST_OK)) return false;

@@ -95,6 +95,37 @@ static void depth_4_ends_in_the_same_state(void) {
   expect_transparent(4, 4, DEEP_PROGRAMS);
 }
 
+/* However guest hypervisors reach their VMCS: the same state, and the same exits reflected to the
+ * innermost hypervisor; with and without shadowing in the processor. */
+static void expect_same_by_any_access(unsigned depth, unsigned programs) {
+  for (unsigned i = 0; i < programs; i++)
+    for (unsigned number = 0; number < 16; number++) {
+      const enum nst_vmcs_access access =
+          number & 8 ? NST_VMCS_ACCESS_MEMORY : NST_VMCS_ACCESS_TRAP;
+      struct variant reference = variant_of(depth, number & 7), variant = reference;
+      struct outcome expected, outcome;
+      char text[96];
+      uint64_t seed = SEED + 0x100 + i;
+      if (number & 2) continue; /* TLB off */
+      variant.access = access;
+      variant_text(&variant, text, sizeof text);
+      if (!run_program(&expected, seed, &reference) || !run_program(&outcome, seed, &variant) ||
+          !expect_same_state(&outcome, &expected, seed, &variant) ||
+          !EXPECT_EQ(text, outcome.exits[depth - 1], expected.exits[depth - 1]))
+        return;
+      if (access == NST_VMCS_ACCESS_MEMORY)
+        EXPECT_TRUE(text, outcome.exits[0] <= expected.exits[0]);
+      else
+        EXPECT_TRUE(text, outcome.exits[0] >= expected.exits[0]);
+    }
+}
+
+static void any_vmcs_access_ends_in_the_same_state(void) {
+  expect_same_by_any_access(2, 4);
+  expect_same_by_any_access(3, 2);
+  expect_same_by_any_access(4, 1);
+}
+
 static void same_run_makes_the_same_exits(void) {
   for (unsigned depth = 1; depth <= 3; depth++)
     for (unsigned number = 0; number < 8; number++) {
@@ -121,6 +152,7 @@ extern CU_TestInfo hypervisor_transparent_tests[];
 CU_TestInfo hypervisor_transparent_tests[] = {
     {"depths_1_to_3_end_in_the_same_state", depths_1_to_3_end_in_the_same_state},
     {"depth_4_ends_in_the_same_state", depth_4_ends_in_the_same_state},
+    {"any_vmcs_access_ends_in_the_same_state", any_vmcs_access_ends_in_the_same_state},
     {"same_run_makes_the_same_exits", same_run_makes_the_same_exits},
     {"different_seeds_end_in_different_states", different_seeds_end_in_different_states},
     CU_TEST_INFO_NULL};

@@ -31,6 +31,7 @@ struct setting {
   unsigned level; /* of the guest */
   bool no_shadowing, no_tlb;
   uint64_t layout_seed;
+  enum nst_vmcs_access access; /* of guest hypervisors */
 };
 
 struct driven {
@@ -64,6 +65,7 @@ static inline bool driven_open(struct driven *d, const char *name, const struct 
   stack.depth = setting->level ? setting->level : 1;
   stack.guest_memory = GUEST_SIZE;
   stack.driven = true;
+  stack.vmcs_access = setting->access;
   *d = (struct driven){.name = name, .level = stack.depth};
   if (!EXPECT_EQ(name, nst_stack_create(&d->machine, &config, &stack), NST_OK)) return false;
   d->cpu = nst_cpu(d->machine, 0);

@@ -461,7 +461,7 @@ static const struct vmx_case {
 #define CASE_ON(processor, function, ...)                \
   {                                                      \
 #function " on " processor, function, __VA_ARGS__, { \
-      processor, 0, false, false, 0                      \
+      processor, 0, false, false, 0, 0                   \
     }                                                    \
   }
     CASE(vmxon_again, FAIL(15)),
@@ -555,12 +555,13 @@ static const struct vmx_case {
 };
 
 /* `level` is that of the guest, one above the software whose instruction it is. */
-static void run_case(const struct vmx_case *c, unsigned level) {
+static void run_case(const struct vmx_case *c, unsigned level, enum nst_vmcs_access access) {
   char text[200];
   struct setting setting = c->setting;
   struct driven d;
   setting.level = level;
-  snprintf(text, sizeof text, "%s by the software of L%u", c->name, level - 1);
+  setting.access = access;
+  snprintf(text, sizeof text, "%s by the software of L%u, access %u", c->name, level - 1, access);
   if (driven_open(&d, text, &setting)) {
     DRIVEN_LOAD(&d, {0xf4, 0xf4}); /* hlt */
     struct outcome actual = c->execute(&d);
@@ -572,7 +573,9 @@ static void run_case(const struct vmx_case *c, unsigned level) {
 }
 
 static void run_all(unsigned level) {
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run_case(&cases[i], level);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (unsigned access = 0; access <= NST_VMCS_ACCESS_MEMORY && (!access || level > 1); access++)
+      run_case(&cases[i], level, (enum nst_vmcs_access)access);
 }
 
 static void instructions_of_l0_have_the_manuals_outcome(void) {

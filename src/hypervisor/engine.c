@@ -53,20 +53,40 @@ void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
   hv->profile = level->profile;
   hv->base = HV_STATE;
   hv->user = hv->has_unpushed = false;
+  hv->dirty = 0;
   hv->saved = hv->profile->saves_all ? HV_ALL : HV_SCRATCH;
   for (unsigned i = 0; i < HV_REGION_COUNT; i++) forget(&hv->field[i]);
 }
 
+/* ---- a region that the parent grants: loads and stores in place of VMREAD and VMWRITE */
+
+static uint64_t granted_slot(const struct hv *hv, enum vmcs_field field) {
+  return hv_region_address(hv->region) + HV_REGION_FIELDS + 8 * (uint64_t)field;
+}
+
+static void store_granted(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  uint8_t bit = (uint8_t)(1u << hv->region);
+  nst_store(hv->cpu, granted_slot(hv, field), 8, value & vmcs_field_mask(field));
+  if ((hv_field_group[field] & HV_SHADOW_RW) || (hv->dirty & bit)) return;
+  hv->dirty |= bit;
+  nst_store(hv->cpu, hv_region_address(hv->region) + HV_REGION_DIRTY, 8, 1);
+}
+
 static inline void read_now(struct hv *hv, enum vmcs_field field) {
   struct hv_fields *fields = hv->now;
-  if (nst_vmread(hv->cpu, trait[field].encoding, &fields->value[field]) != NST_VMX_SUCCEED)
+  if (hv->flags & HV_VMCS_GRANTED)
+    fields->value[field] = nst_load(hv->cpu, granted_slot(hv, field), 8);
+  else if (nst_vmread(hv->cpu, trait[field].encoding, &fields->value[field]) != NST_VMX_SUCCEED)
     fields->value[field] = 0;
   fields->mark[field] |= HV_KNOWN;
 }
 
 static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
   struct hv_fields *fields = hv->now;
-  nst_vmwrite(hv->cpu, trait[field].encoding, value);
+  if (hv->flags & HV_VMCS_GRANTED)
+    store_granted(hv, field, value);
+  else
+    nst_vmwrite(hv->cpu, trait[field].encoding, value);
   fields->value[field] = value;
   fields->mark[field] = HV_KNOWN;
   if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return;
@@ -141,7 +161,9 @@ static bool applies(const struct hv *hv, const struct hv_row *row) {
     case HV_DIRTY:
       return hv->flags & HV_RARE_DIRTY;
     case HV_SHADOW:
-      return hv_has(hv, VMCS_HAS_SHADOW_VMCS);
+      return hv_shadows(hv);
+    case HV_LAZY:
+      return !(hv->flags & HV_GRANTS_VMCS);
     case HV_PENDING:
       return hv->now->mark[row->argument] & HV_IS_PENDING;
     case HV_USER:

@@ -77,6 +77,10 @@ enum hv_flag {
   HV_FIRST_ENTRY = 1 << 10,  /* the last entry was a VMLAUNCH: void if it failed */
   HV_DEBUG_LENT = 1 << 13,   /* the guest has the debug registers to itself */
   HV_TIMER_LINE = 1 << 14,   /* the guest's timer has raised its line of the PIC */
+  /* enum nst_vmcs_access, as the builder of the stack fixed it */
+  HV_TRAPS_VMCS = 1 << 20,  /* the guest's VMREAD and VMWRITE always exit */
+  HV_GRANTS_VMCS = 1 << 21, /* the guest reaches its VMCS in memory */
+  HV_VMCS_GRANTED = 1 << 22 /* this hypervisor does so with its own */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
@@ -121,6 +125,14 @@ struct hv_fields {
   uint64_t next[FIELD_COUNT];  /* to be written */
 };
 
+/* A guest hypervisor's VMCS region as its parent lays it out, behind revision identifier and abort
+ * indicator. Where the parent grants it (HV_GRANTS_VMCS), both sides use it so. */
+enum hv_region_layout {
+  HV_REGION_LAUNCHED = 8, /* 4 bytes */
+  HV_REGION_DIRTY = 16,   /* 8 bytes: not 0 if a field outside HV_SHADOW_RW was written */
+  HV_REGION_FIELDS = 64   /* 8 bytes each, in the order of enum vmcs_field */
+};
+
 /* What the builder of a stack fixes per level; never changes while it runs. */
 struct hv_level {
   const struct hv_profile *profile;
@@ -144,6 +156,7 @@ struct hv {
   uint64_t unpushed;                /* change.c */
   uint8_t count_bytes, mask_writes; /* of its own timer and PIC, since it was last set */
   uint16_t saved;                   /* general registers of the guest that are in struct hv_state */
+  uint8_t dirty;                    /* regions marked with HV_REGION_DIRTY, a bit each */
   struct hv_fields field[HV_REGION_COUNT];
 };
 
@@ -181,6 +194,8 @@ bool hv_pool_is_low(struct hv *hv);
 uint64_t hv_page_alloc(struct hv *hv);
 void hv_page_free(struct hv *hv, uint64_t page);
 bool hv_has(const struct hv *hv, enum vmcs_feature feature);
+/* A shadow VMCS serves the guest hypervisor's VMREAD and VMWRITE. */
+bool hv_shadows(const struct hv *hv);
 
 /* Registers that a native handler's own instructions use, and all but RSP. */
 enum { HV_SCRATCH = 0x000f, HV_ALL = 0xffef };
@@ -325,6 +340,15 @@ void hv_handle_vmx(struct hv *hv, uint32_t reason);
 bool hv_shadowed_access(struct hv *hv, uint32_t reason);
 /* Forgets the current VMCS of the guest hypervisor, everything written back to its memory. */
 void hv_release_current(struct hv *hv);
+/* region.c: the guest hypervisor's current VMCS in its memory. */
+void hv_region_read(struct hv *hv, uint64_t region);
+void hv_region_write_back(struct hv *hv, uint64_t region);
+/* Where it is granted to the guest hypervisor: all that it may have changed, before its guest is
+ * entered; all that an exit changed, before it gets control; one field. */
+void hv_region_pull(struct hv *hv);
+void hv_region_push(struct hv *hv);
+void hv_region_pull_field(struct hv *hv, enum vmcs_field field);
+void hv_region_push_field(struct hv *hv, enum vmcs_field field);
 /* check.c: the guest hypervisor's VMCS, before it is merged. False: it was told what is wrong. */
 bool hv_check_entry(struct hv *hv);
 /* A field changed that the checks may read. */

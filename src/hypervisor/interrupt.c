@@ -206,6 +206,7 @@ void hv_deliver(struct hv *hv) {
   if (hv->flags & HV_IN_NESTED && hv_wants_interrupt(hv)) {
     hv_reflect(hv, EXIT_REASON_EXTERNAL_INTERRUPT, 0, 0);
     hv_set_vmcs12(hv, FIELD_VM_EXIT_INTR_INFO, hv_take_interrupt(hv));
+    if (hv->flags & HV_GRANTS_VMCS) hv_region_push_field(hv, FIELD_VM_EXIT_INTR_INFO);
   } else if (can_take(hv)) {
     hv_set(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, VALID | acknowledge(hv));
     hv_run(hv, ROUTINE_INTERRUPT);

@@ -249,7 +249,7 @@ static void take_pulled(struct hv *hv, enum vmcs_field field, uint64_t value) {
 }
 
 void hv_nested_pull(struct hv *hv) {
-  if (!hv_has(hv, VMCS_HAS_SHADOW_VMCS) || (hv->flags & HV_PUSH_DUE)) return;
+  if (!hv_shadows(hv) || (hv->flags & HV_PUSH_DUE)) return;
   hv_run(hv, ROUTINE_SHADOW_PULL);
   for (unsigned i = 0; i < GROUP_ROWS; i++) {
     enum vmcs_field field = member(hv, i, HV_SHADOW_RW);
@@ -279,6 +279,6 @@ void hv_rare_fetch(struct hv *hv) {
     }
     hv_set_vmcs12(hv, field, hv->field[HV_REGION_MERGED].value[field]);
   }
-  hv_need_region(hv, HV_REGION_OWN);
+  if (!(hv->flags & HV_GRANTS_VMCS)) hv_need_region(hv, HV_REGION_OWN);
   hv->flags &= ~(uint64_t)HV_RARE_STALE;
 }

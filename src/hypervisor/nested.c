@@ -277,7 +277,8 @@ static void enter_guest_hypervisor(struct hv *hv, bool aborted) {
   if (hv->profile->on_demand && hv_is_pending(hv, HV_REGION_MERGED)) hv->flags |= HV_MERGE_ALL;
   load_host_state(hv);
   hv->flags &= ~(uint64_t)HV_IN_NESTED;
-  if (hv_has(hv, VMCS_HAS_SHADOW_VMCS)) hv->flags |= HV_PUSH_DUE;
+  if (hv_shadows(hv)) hv->flags |= HV_PUSH_DUE;
+  if (hv->flags & HV_GRANTS_VMCS) hv_region_push(hv);
   hv_run(hv, ROUTINE_REFLECT_LOAD);
   hv_need_region(hv, HV_REGION_OWN);
   /* SDM 3C "VMX Aborts": an MSR area that cannot be processed at an exit. */
@@ -288,6 +289,7 @@ static void enter_guest_hypervisor(struct hv *hv, bool aborted) {
 void hv_reflect(struct hv *hv, uint32_t reason, uint64_t qualification, uint64_t guest_physical) {
   hv_run(hv, ROUTINE_REFLECT_SAVE);
   save_nested_guest(hv);
+  if (hv->flags & HV_GRANTS_VMCS) hv_rare_fetch(hv); /* it will not ask */
   save_events(hv);
   hv_set_vmcs12(hv, FIELD_VM_EXIT_REASON, reason);
   hv_set_vmcs12(hv, FIELD_EXIT_QUALIFICATION, qualification);

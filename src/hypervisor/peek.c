@@ -33,12 +33,17 @@ static uint64_t peek_emulated(const struct nst_cpu *cpu, unsigned level, enum vm
   unsigned parent = level - 1;
   uint64_t flags = peek_state(cpu, parent, HV_AT(flags));
   if (peek_state(cpu, parent, HV_AT(current)) == HV_NO_VMCS) return 0;
-  bool shadowed = (peek_state(cpu, parent, HV_AT(features)) >> VMCS_HAS_SHADOW_VMCS & 1) &&
+  if (flags & HV_GRANTS_VMCS)
+    return peek_word(
+        cpu, level,
+        peek_state(cpu, parent, HV_AT(current)) + HV_REGION_FIELDS + 8 * (uint64_t)field);
+  bool shadowed = !(flags & HV_TRAPS_VMCS) &&
+                  (peek_state(cpu, parent, HV_AT(features)) >> VMCS_HAS_SHADOW_VMCS & 1) &&
                   (hv_field_group[field] & HV_SHADOW_RW) && !(flags & (HV_PUSH_DUE | HV_IN_NESTED));
   if (!shadowed) return peek_state(cpu, parent, HV_AT(vmcs12) + 8 * (size_t)field);
   uint64_t shadow = hv_region_address(HV_REGION_SHADOW);
   if (parent == 0) return nst_peek_vmcs(cpu, shadow, vmcs_field_info[field].encoding);
-  return peek_word(cpu, parent, shadow + 64 + 8 * (uint64_t)field);
+  return peek_word(cpu, parent, shadow + HV_REGION_FIELDS + 8 * (uint64_t)field);
 }
 
 uint64_t nst_peek_field(const struct nst_cpu *cpu, unsigned level, uint32_t encoding) {

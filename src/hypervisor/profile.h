@@ -15,7 +15,8 @@ enum hv_condition {
   HV_SHADOW,  /* the guest hypervisor's VMCS accesses are served by a shadow VMCS */
   HV_PENDING, /* the engine has a new value for the field */
   HV_USER,    /* the exit was completed in user space */
-  HV_DEBUG    /* the guest has the debug registers to itself */
+  HV_DEBUG,   /* the guest has the debug registers to itself */
+  HV_LAZY     /* rarely copied state is fetched when asked for, not at every reflected exit */
 };
 
 enum hv_operation {

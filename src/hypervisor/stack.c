@@ -97,14 +97,18 @@ static void poke_state(struct nst_machine *machine, unsigned level, size_t membe
 static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack *stack,
                                       const struct nst_stack_config *config, unsigned level) {
   bool innermost = level == stack->depth - 1;
+  static const uint64_t parent[] = {
+      [NST_VMCS_ACCESS_TRAP] = HV_TRAPS_VMCS, [NST_VMCS_ACCESS_MEMORY] = HV_GRANTS_VMCS};
+  bool callers = innermost && stack->driven;
+  bool granted = config->vmcs_access == NST_VMCS_ACCESS_MEMORY && level && !callers;
   bool eager = innermost ? config->eager : !config->first_touch[level + 1];
-  uint64_t flags = (eager ? HV_EAGER : 0) | (innermost ? 0 : HV_GUEST_IS_VMX);
+  uint64_t flags = (eager ? HV_EAGER : 0) | (innermost ? 0 : HV_GUEST_IS_VMX) |
+                   (innermost ? 0 : parent[config->vmcs_access]) | (granted ? HV_VMCS_GRANTED : 0);
   map_identity(machine, level_base(level), 0, 1);
   lay_tables(machine, level_base(level));
   poke_state(machine, level, HV_AT(flags), flags);
   poke_state(machine, level, HV_AT(guest_size), stack->memory - level_base(level + 1));
   poke_state(machine, level, HV_AT(pool_next), HV_POOL);
-  bool callers = innermost && stack->driven;
   return nst_native_register(machine, level_base(level) + HV_NATIVE_PAGE,
                              callers ? NULL : hv_native, &stack->level[level]);
 }
@@ -112,7 +116,9 @@ static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack 
 static enum nst_status check(const struct nst_stack_config *config, struct stack *stack) {
   bool fits = config->size == sizeof *config && config->depth >= 1 &&
               config->depth <= NST_DEPTH_LIMIT && config->guest_memory >= 2 * LARGE_PAGE &&
-              config->guest_memory % LARGE_PAGE == 0 && config->guest_memory <= UINT64_C(512) << 20;
+              config->guest_memory % LARGE_PAGE == 0 &&
+              config->guest_memory <= UINT64_C(512) << 20 &&
+              (unsigned)config->vmcs_access <= NST_VMCS_ACCESS_MEMORY;
   if (!fits) return NST_E_INVAL;
   for (unsigned i = 0; i < config->depth; i++) {
     stack->level[i].profile = hv_profile_find(config->profile[i]);

@@ -14,6 +14,10 @@ bool hv_has(const struct hv *hv, enum vmcs_feature feature) {
   return hv->features >> feature & 1;
 }
 
+bool hv_shadows(const struct hv *hv) {
+  return hv_has(hv, VMCS_HAS_SHADOW_VMCS) && !(hv->flags & (HV_TRAPS_VMCS | HV_GRANTS_VMCS));
+}
+
 /* What is left then is for the tables of the guest's own memory, which are few. */
 bool hv_pool_is_low(struct hv *hv) {
   enum { RESERVE = 0x400000 };

@@ -4,7 +4,7 @@
  */
 #include "src/hypervisor/hv.h"
 
-enum { VECTOR_UD = 6, VECTOR_GP = 13, REGION_FIELDS = 64 };
+enum { VECTOR_UD = 6, VECTOR_GP = 13 };
 
 /* ---- outcome */
 
@@ -12,7 +12,10 @@ void hv_vmx_done(struct hv *hv, enum hv_outcome outcome, uint32_t error) {
   const uint64_t status = 0x8d5, carry = 1, zero = 1 << 6;
   if (outcome == HV_FAIL_VALID && hv_load(hv, HV_AT(current)) == HV_NO_VMCS)
     outcome = HV_FAIL_INVALID;
-  if (outcome == HV_FAIL_VALID) hv_set_vmcs12(hv, FIELD_VM_INSTRUCTION_ERROR, error);
+  if (outcome == HV_FAIL_VALID) {
+    hv_set_vmcs12(hv, FIELD_VM_INSTRUCTION_ERROR, error);
+    if (hv->flags & HV_GRANTS_VMCS) hv_region_push_field(hv, FIELD_VM_INSTRUCTION_ERROR);
+  }
   hv_run(hv, ROUTINE_VMX_FLAGS);
   uint64_t flags = hv_get(hv, FIELD_GUEST_RFLAGS) & ~status;
   if (outcome == HV_FAIL_INVALID) flags |= carry;
@@ -69,29 +72,15 @@ static bool is_memory_form(uint64_t info) {
   return !(info >> 10 & 1);
 }
 
-/* ---- the guest hypervisor's VMCS in its memory */
+/* ---- the guest hypervisor's current VMCS */
 
 static bool is_region(struct hv *hv, uint64_t pointer) {
   return !(pointer & 0xfff) && hv_guest_memory(hv, pointer) != UINT64_MAX;
 }
 
-static void write_back(struct hv *hv, uint64_t region) {
-  nst_store(hv->cpu, region + 8, 4, hv_load(hv, HV_AT(launch_state)));
-  for (unsigned i = 0; i < FIELD_COUNT; i++)
-    nst_store(hv->cpu, region + REGION_FIELDS + 8 * i, 8, hv_vmcs12(hv, (enum vmcs_field)i));
-}
-
-static void read_in(struct hv *hv, uint64_t region) {
-  hv_store(hv, HV_AT(launch_state), nst_load(hv->cpu, region + 8, 4));
-  hv_store(hv, HV_AT(checked), 0);
-  for (unsigned i = 0; i < FIELD_COUNT; i++)
-    hv_store(hv, HV_AT(vmcs12) + 8 * i, nst_load(hv->cpu, region + REGION_FIELDS + 8 * i, 8));
-  hv_note_current(hv);
-}
-
 /* The shadow VMCS serves the guest hypervisor only while it has a current VMCS. */
 static void use_shadow(struct hv *hv, bool on) {
-  if (!hv_has(hv, VMCS_HAS_SHADOW_VMCS)) return;
+  if (!hv_shadows(hv)) return;
   uint64_t control = hv_copy(hv, HV_REGION_OWN, FIELD_SECONDARY_VM_EXEC_CONTROL);
   const uint64_t bit = VMCS_BIT(SECONDARY_EXEC_SHADOW_VMCS);
   hv_set(hv, FIELD_SECONDARY_VM_EXEC_CONTROL, on ? control | bit : control & ~bit);
@@ -105,7 +94,7 @@ void hv_release_current(struct hv *hv) {
   if (pointer == HV_NO_VMCS) return;
   hv_nested_pull(hv);
   hv_rare_fetch(hv);
-  write_back(hv, hv_guest_memory(hv, pointer));
+  hv_region_write_back(hv, hv_guest_memory(hv, pointer));
   hv_store(hv, HV_AT(current), HV_NO_VMCS);
   hv->flags &= ~(uint64_t)HV_PUSH_DUE;
 }
@@ -158,7 +147,7 @@ static void handle_vmptrld(struct hv *hv) {
   }
   if (pointer != hv_load(hv, HV_AT(current))) {
     hv_release_current(hv);
-    read_in(hv, region);
+    hv_region_read(hv, region);
     hv_store(hv, HV_AT(current), pointer);
     hv_store(hv, HV_AT(current_revision), revision);
     hv->flags = (hv->flags & ~(uint64_t)HV_RARE_STALE) | HV_RARE_DIRTY;
@@ -216,6 +205,7 @@ static void handle_vmread(struct hv *hv) {
     return;
   }
   if (hv_field_group[field] & HV_RARE) hv_rare_fetch(hv);
+  if (hv->flags & HV_GRANTS_VMCS) hv_region_pull_field(hv, field);
   uint64_t value = hv_vmcs12(hv, field) >> (encoding & 1 ? 32 : 0);
   unsigned reg = info >> 3 & 15;
   if (is_memory_form(info)) {
@@ -253,10 +243,12 @@ static void handle_vmwrite(struct hv *hv) {
     hv_rare_fetch(hv);
     hv->flags |= HV_RARE_DIRTY;
   }
+  if (hv->flags & HV_GRANTS_VMCS) hv_region_pull_field(hv, field);
   hv_set_vmcs12(hv, field,
                 merge_half(hv_vmcs12(hv, field), value, encoding & 1, vmcs_field_mask(field)));
   hv_note_change(hv, field);
   hv_check_again(hv, field);
+  if (hv->flags & HV_GRANTS_VMCS) hv_region_push_field(hv, field);
   succeed(hv);
 }
 
@@ -277,7 +269,10 @@ static void handle_entry(struct hv *hv, bool launch) {
     fail(hv, launch ? 4 : 5);
     return;
   }
-  hv_nested_pull(hv);
+  if (hv->flags & HV_GRANTS_VMCS)
+    hv_region_pull(hv);
+  else
+    hv_nested_pull(hv);
   if (!hv_check_entry(hv)) return;
   if (hv_wants_interrupt(hv))
     hv_exit_at_once(hv);
@@ -368,7 +363,7 @@ bool hv_shadowed_access(struct hv *hv, uint32_t reason) {
   uint64_t shadow = hv_guest_memory(hv, hv_vmcs12(hv, FIELD_VMCS_LINK_POINTER));
   enum vmcs_field field = field_of(hv, encoding);
   if (shadow == UINT64_MAX || field == FIELD_NONE) return false;
-  uint64_t slot = shadow + REGION_FIELDS + 8 * (uint64_t)field;
+  uint64_t slot = shadow + HV_REGION_FIELDS + 8 * (uint64_t)field;
   unsigned reg = info >> 3 & 15;
   uint64_t value = nst_load(hv->cpu, slot, 8);
   if (write)
