@@ -392,7 +392,7 @@ enum nst_vmcs_access {
 struct nst_stack_config {
   size_t size;            /* sizeof(struct nst_stack_config), set by nst_stack_config_init */
   unsigned depth;         /* level of the innermost guest, 1 to NST_DEPTH_LIMIT */
-  const char *profile[8]; /* of the hypervisor at each level: "kvm-6.1", "minimal" */
+  const char *profile[8]; /* of the hypervisor at each level: "kvm-6.1", ...: see `nestor list` */
   uint64_t guest_memory;  /* bytes of the innermost guest, multiple of 2 MiB */
   bool eager;             /* back the innermost guest's memory beforehand */
   bool first_touch[8];    /* and of level 1 and more, not beforehand but on first touch */
@@ -402,6 +402,9 @@ struct nst_stack_config {
 enum { NST_DEPTH_LIMIT = 6 };
 
 NST_API void nst_stack_config_init(struct nst_stack_config *config);
+/* Why nst_stack_create would refuse this configuration: part of a sentence, static storage; NULL if
+ * it would not. */
+NST_API const char *nst_stack_refusal(const struct nst_stack_config *config);
 /* Creates a machine big enough (config->memory is ignored) and boots the stack on its processor 0:
  * every hypervisor runs VMXON, sets up its guest's VMCS and enters it, with real instructions. With
  * `driven` it ends at level depth - 1, in 64-bit mode with VMXON done, ready for nst_* calls.

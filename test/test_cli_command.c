@@ -254,7 +254,8 @@ static const struct {
      "nestor: --processor hasswel: expected nehalem, haswell, broadwell-pml, skylake-x, minimal "
      "or everything; did you mean haswell?"},
     {"replay my.dat --hypervisor virtualbox",
-     "nestor: --hypervisor virtualbox: expected kvm-6.1 or minimal"},
+     "nestor: --hypervisor virtualbox: expected kvm-6.1, kvm-6.12, kvm-2.6.34, haxm-2018 or "
+     "minimal"},
     {"import my.dat",
      "nestor: import expects a trace and the file to write, 1 given; see nestor help import"},
     {"import my.dta out.nst", "nestor: no trace 'my.dta'; did you mean my.dat?"},

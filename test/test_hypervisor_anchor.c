@@ -173,20 +173,6 @@ static void instruction_that_is_tried_again_costs_both_exits(void) {
   }
 }
 
-/* The micro guest's PIC (automatic end of interrupt) and PIT (100 Hz), as it programs them. */
-static void program_timer(struct guest *guest) {
-  static const struct trace_event writes[] = {EVENT(IO_OUT, .a = 0x20, .b = 1, .c = 0x11, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0x20, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 3, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x43, .b = 1, .c = 0x34, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x40, .b = 1, .c = 0x9c, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x40, .b = 1, .c = 0x2e, .d = 1),
-                                              EVENT(IO_OUT, .a = 0x21, .b = 1, .c = 0xfe, .d = 1)};
-  for (unsigned i = 0; i < sizeof writes / sizeof writes[0]; i++)
-    guest_play(guest, "timer", &writes[i]);
-}
-
 static void halted_guest_waits_for_its_timer_as_recorded(void) {
   const struct trace_event hlt = EVENT(HLT, .a = 0);
   for (unsigned shadowing = 0; shadowing < 2; shadowing++) {
@@ -194,7 +180,7 @@ static void halted_guest_waits_for_its_timer_as_recorded(void) {
     struct recorded recorded;
     struct guest guest;
     if (guest_open(&guest, &variant) && read_recorded(&recorded, "HLT", "hlt until PIT tick")) {
-      program_timer(&guest);
+      guest_program_timer(&guest);
       for (unsigned round = 0; round < ROUNDS; round++)
         EXPECT_EQ("HLT", guest_play(&guest, "HLT", &hlt), recorded.exits[shadowing]);
       EXPECT_EQ("unlisted", guest_unlisted(&guest), 0);

@@ -11,7 +11,8 @@
 
 struct variant {
   unsigned depth;
-  const char *profile; /* at every level */
+  const char *profile;   /* at every level */
+  const char *innermost; /* but at the innermost hypervisor's, if not NULL */
   bool no_shadowing, no_tlb, eager;
   enum nst_vmcs_access access;
 };
@@ -27,8 +28,9 @@ enum { GUEST_MEMORY = 8 << 20 };
 
 static inline const char *variant_text(const struct variant *variant, char *text, size_t size) {
   static const char *const access[] = {"", " access trap", " access memory"};
-  snprintf(text, size, "%s depth %u shadowing %s TLB %s%s%s", variant->profile, variant->depth,
-           variant->no_shadowing ? "off" : "on", variant->no_tlb ? "off" : "on",
+  snprintf(text, size, "%s%s%s depth %u shadowing %s TLB %s%s%s", variant->profile,
+           variant->innermost ? " and " : "", variant->innermost ? variant->innermost : "",
+           variant->depth, variant->no_shadowing ? "off" : "on", variant->no_tlb ? "off" : "on",
            variant->eager ? " eager" : "", access[variant->access]);
   return text;
 }
@@ -49,6 +51,7 @@ static inline bool guest_open(struct guest *guest, const struct variant *variant
   stack.eager = variant->eager;
   stack.vmcs_access = variant->access;
   for (unsigned i = 0; i < 8; i++) stack.profile[i] = variant->profile;
+  if (variant->innermost) stack.profile[variant->depth - 1] = variant->innermost;
   variant_text(variant, text, sizeof text);
   if (!EXPECT_EQ(text, nst_stack_create(&guest->machine, &config, &stack), NST_OK)) return false;
   guest->cpu = nst_cpu(guest->machine, 0);
@@ -71,6 +74,23 @@ static inline uint64_t guest_play(struct guest *guest, const char *what,
     return 0;
   }
   return nst_exits_to(guest->cpu, 0) - before;
+}
+
+/* The guest's PIC (automatic end of interrupt) and PIT (100 Hz), as the recorded guest programs
+ * them. */
+static inline void guest_program_timer(struct guest *guest) {
+  static const uint8_t writes[][2] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 0},    {0x21, 3},
+                                      {0x43, 0x34}, {0x40, 0x9c}, {0x40, 0x2e}, {0x21, 0xfe}};
+  for (unsigned i = 0; i < sizeof writes / sizeof writes[0]; i++) {
+    const struct trace_event out = {.kind = TRACE_IO_OUT,
+                                    .level = 1,
+                                    .flags = TRACE_HAS_A | TRACE_HAS_B | TRACE_HAS_C | TRACE_HAS_D,
+                                    .a = writes[i][0],
+                                    .b = 1,
+                                    .c = writes[i][1],
+                                    .d = 1};
+    guest_play(guest, "timer", &out);
+  }
 }
 
 /* Of all levels together. */

@@ -126,6 +126,25 @@ static void any_vmcs_access_ends_in_the_same_state(void) {
   expect_same_by_any_access(4, 1);
 }
 
+/* A profile that does not nest stands on kvm-6.1. */
+static void every_profile_ends_in_the_same_state(void) {
+  const struct variant reference = variant_of(1, 0);
+  for (unsigned i = 0; hv_profile_at(i); i++)
+    for (unsigned number = 0; number < 12; number++) {
+      const struct hv_profile *profile = hv_profile_at(i);
+      struct outcome expected, outcome;
+      uint64_t seed = SEED + 0x200 + number;
+      struct variant variant = variant_of(1 + number % 3, 0);
+      variant.no_shadowing = number / 3 % 2;
+      variant.access = number / 3 == 3 ? NST_VMCS_ACCESS_MEMORY : NST_VMCS_ACCESS_SHADOW;
+      variant.profile = profile->flat ? "kvm-6.1" : profile->name;
+      variant.innermost = profile->name;
+      if (!run_program(&expected, seed, &reference) || !run_program(&outcome, seed, &variant) ||
+          !expect_same_state(&outcome, &expected, seed, &variant))
+        return;
+    }
+}
+
 static void same_run_makes_the_same_exits(void) {
   for (unsigned depth = 1; depth <= 3; depth++)
     for (unsigned number = 0; number < 8; number++) {
@@ -153,6 +172,7 @@ CU_TestInfo hypervisor_transparent_tests[] = {
     {"depths_1_to_3_end_in_the_same_state", depths_1_to_3_end_in_the_same_state},
     {"depth_4_ends_in_the_same_state", depth_4_ends_in_the_same_state},
     {"any_vmcs_access_ends_in_the_same_state", any_vmcs_access_ends_in_the_same_state},
+    {"every_profile_ends_in_the_same_state", every_profile_ends_in_the_same_state},
     {"same_run_makes_the_same_exits", same_run_makes_the_same_exits},
     {"different_seeds_end_in_different_states", different_seeds_end_in_different_states},
     CU_TEST_INFO_NULL};

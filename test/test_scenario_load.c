@@ -160,9 +160,11 @@ static const struct broken {
      "x.xml:4: <stack processor=\"hasswell\">: expected nehalem, haswell, broadwell-pml, "
      "skylake-x, minimal or everything"},
     {"unknown hypervisor", "\"minimal\"", "\"xen\"",
-     "x.xml:5: <level hypervisor=\"xen\">: expected kvm-6.1 or minimal"},
+     "x.xml:5: <level hypervisor=\"xen\">: expected kvm-6.1, kvm-6.12, kvm-2.6.34, haxm-2018 or "
+     "minimal"},
     {"hypervisor missing", " hypervisor=\"minimal\"", "",
-     "x.xml:5: <level>: lacks the attribute hypervisor; expected kvm-6.1 or minimal"},
+     "x.xml:5: <level>: lacks the attribute hypervisor; expected kvm-6.1, kvm-6.12, kvm-2.6.34, "
+     "haxm-2018 or minimal"},
     {"attribute misspelt", "scheme=", "schema=",
      "x.xml:6: <level schema=\"ept-on-ept\">: unknown attribute; did you mean scheme?"},
     {"attribute unknown", "<compare>", "<compare depth=\"1\">",

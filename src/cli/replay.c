@@ -31,7 +31,8 @@ static const struct cli_option options[] = {
      "nehalem, haswell, broadwell-pml, skylake-x, minimal or everything;\n"
      "claims about figures are left out if it is not the scenario's own",
      KEY_PROCESSOR},
-    {"hypervisor", "NAME", "kvm-6.1 or minimal, at every level; same for claims", KEY_HYPERVISOR},
+    {"hypervisor", "NAME", "kvm-6.1, ... (see list), at every level; same for claims",
+     KEY_HYPERVISOR},
     {"claims", NULL, "show every claim and whether it holds", KEY_CLAIMS},
     {"compare", NULL, "show every checked figure beside the recorded one", KEY_COMPARE},
     {"costs", NULL, "show estimated costs, savings, published figures beside them, unit costs",

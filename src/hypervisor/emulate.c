@@ -165,7 +165,7 @@ void hv_handle_ept_violation(struct hv *hv) {
     hv_ept_map(hv, eptp, address, own, 1, HV_EPT_RWX | HV_EPT_WB);
     return;
   }
-  if (address >> 12 != APIC_PAGE && !hv_pool_is_low(hv))
+  if (address >> 12 != APIC_PAGE && !hv->profile->no_mmio_entry && !hv_pool_is_low(hv))
     hv_ept_map(hv, eptp, address, 0, 1, HV_EPT_MMIO);
   emulate(hv, address);
 }

@@ -72,8 +72,14 @@ static void store_granted(struct hv *hv, enum vmcs_field field, uint64_t value) 
   nst_store(hv->cpu, hv_region_address(hv->region) + HV_REGION_DIRTY, 8, 1);
 }
 
+/* VMX operation, if this hypervisor has left it, with the region current that was so before. */
+static void need_vmx(struct hv *hv) {
+  if (hv->flags & HV_VMX_LEFT) hv_run(hv, ROUTINE_VMX_RETURN);
+}
+
 static inline void read_now(struct hv *hv, enum vmcs_field field) {
   struct hv_fields *fields = hv->now;
+  need_vmx(hv);
   if (hv->flags & HV_VMCS_GRANTED)
     fields->value[field] = nst_load(hv->cpu, granted_slot(hv, field), 8);
   else if (nst_vmread(hv->cpu, trait[field].encoding, &fields->value[field]) != NST_VMX_SUCCEED)
@@ -83,6 +89,7 @@ static inline void read_now(struct hv *hv, enum vmcs_field field) {
 
 static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
   struct hv_fields *fields = hv->now;
+  need_vmx(hv);
   if (hv->flags & HV_VMCS_GRANTED)
     store_granted(hv, field, value);
   else
@@ -179,9 +186,46 @@ static size_t debug_offset(unsigned dr) {
   return dr == 6 ? HV_AT(dr6) : HV_AT(dr) + 8 * (dr & 3);
 }
 
+/* ---- rows that are no VMCS access */
+
+static enum hv_region row_region(const struct hv *hv, const struct hv_row *row) {
+  return row->argument == HV_REGION_CURRENT ? hv->region : (enum hv_region)row->argument;
+}
+
+/* Where the value of an MSR is kept between a row that reads it and one that writes it; 0: nowhere,
+ * no row writes this one. */
+static size_t row_msr(uint32_t number) {
+  static const uint32_t kept[HV_ROW_MSRS] = {0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083,
+                                             0xc0000084, 0xc0000102, 0xc0000103};
+  for (unsigned i = 0; i < HV_ROW_MSRS; i++)
+    if (kept[i] == number) return HV_AT(row_msr) + 8 * (size_t)i;
+  return 0;
+}
+
+static void read_msr(struct hv *hv, uint32_t number) {
+  uint64_t value;
+  size_t offset = row_msr(number);
+  if (nst_rdmsr(hv->cpu, number, &value) && offset) hv_store(hv, offset, value);
+}
+
+static void write_msr(struct hv *hv, uint32_t number) {
+  size_t offset = row_msr(number);
+  if (offset) nst_wrmsr(hv->cpu, number, hv_load(hv, offset));
+}
+
+static void clear_region(struct hv *hv, enum hv_region region) {
+  nst_vmclear(hv->cpu, hv_region_address(region));
+  if (region != HV_REGION_SHADOW) hv->flags &= ~((uint64_t)HV_LAUNCHED << region);
+}
+
+static void set_vmxe(struct hv *hv, uint64_t on) {
+  const uint64_t vmxe = 1 << 13;
+  uint64_t cr4 = nst_read_cr(hv->cpu, 4);
+  nst_write_cr(hv->cpu, 4, on ? cr4 | vmxe : cr4 & ~vmxe);
+}
+
 static void run_row(struct hv *hv, const struct hv_row *row) {
   enum vmcs_field field = (enum vmcs_field)row->argument;
-  uint64_t ignored;
   switch ((enum hv_operation)row->operation) {
     case HV_END:
       break;
@@ -195,13 +239,33 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
       if (hv_field_exists(hv, field)) write_row(hv, field);
       break;
     case HV_VMPTRLD:
-      load_region(hv, (enum hv_region)row->argument);
+      load_region(hv, row_region(hv, row));
       break;
     case HV_VMCLEAR:
-      nst_vmclear(hv->cpu, hv_region_address((enum hv_region)row->argument));
+      clear_region(hv, row_region(hv, row));
+      break;
+    case HV_VMXON:
+      nst_vmxon(hv->cpu, HV_VMXON_REGION);
+      hv->flags &= ~(uint64_t)HV_VMX_LEFT;
+      break;
+    case HV_VMXOFF:
+      nst_vmxoff(hv->cpu);
+      hv->flags |= HV_VMX_LEFT;
+      break;
+    case HV_SET_VMXE:
+      set_vmxe(hv, row->argument);
       break;
     case HV_RDMSR:
-      nst_rdmsr(hv->cpu, row->argument, &ignored);
+      read_msr(hv, hv_msr_number(row->argument));
+      break;
+    case HV_WRMSR:
+      write_msr(hv, hv_msr_number(row->argument));
+      break;
+    case HV_READ_CR:
+      nst_read_cr(hv->cpu, row->argument);
+      break;
+    case HV_LOOK_DR:
+      nst_read_dr(hv->cpu, row->argument);
       break;
     case HV_READ_DR:
       hv_store(hv, debug_offset(row->argument), nst_read_dr(hv->cpu, row->argument));
@@ -282,6 +346,7 @@ static void restore_registers(struct hv *hv) {
 
 enum nst_native_end hv_enter(struct hv *hv) {
   if (hv->flags & HV_PUSH_DUE && hv->region == HV_REGION_OWN) hv_nested_push(hv);
+  need_vmx(hv);
   hv_run(hv, ROUTINE_ENTER);
   hv_flush(hv);
   give_xcr0(hv);

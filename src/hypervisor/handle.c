@@ -144,9 +144,18 @@ static void handle_dr(struct hv *hv) {
 
 /* ---- the rest */
 
-static void handle_xsetbv(struct hv *hv) {
+/* Whether the guest is at privilege level 0. Some look at SS, where the processor has it, some at
+ * CS, which says the same outside real mode. */
+static bool is_privileged(struct hv *hv) {
   hv_run(hv, ROUTINE_PRIVILEGE);
-  bool privileged = !(hv_get(hv, FIELD_GUEST_SS_AR_BYTES) >> 5 & 3);
+  bool by_cs = !hv_knows(hv, hv->region, FIELD_GUEST_SS_AR_BYTES) &&
+               hv_knows(hv, hv->region, FIELD_GUEST_CS_SELECTOR);
+  return by_cs ? !(hv_get(hv, FIELD_GUEST_CS_SELECTOR) & 3)
+               : !(hv_get(hv, FIELD_GUEST_SS_AR_BYTES) >> 5 & 3);
+}
+
+static void handle_xsetbv(struct hv *hv) {
+  bool privileged = is_privileged(hv);
   uint64_t value = hv_gpr(hv, NST_REG_RDX) << 32 | (hv_gpr(hv, NST_REG_RAX) & UINT32_MAX);
   if (!privileged || (hv_gpr(hv, NST_REG_RCX) & UINT32_MAX) || !(value & 1) ||
       (value & ~UINT64_C(7)) || (value & 6) == 4) {
@@ -160,11 +169,9 @@ static void handle_xsetbv(struct hv *hv) {
 }
 
 static void handle_vmcall(struct hv *hv) {
-  hv_run(hv, ROUTINE_PRIVILEGE);
-  if (hv_get(hv, FIELD_GUEST_SS_AR_BYTES) >> 5 & 3)
-    hv_set_gpr(hv, NST_REG_RAX, (uint64_t)-1); /* EPERM */
-  else
-    hv_set_gpr(hv, NST_REG_RAX, (uint64_t)-1000); /* no such hypercall */
+  hv_run(hv, ROUTINE_HYPERCALL);
+  /* EPERM, or no such hypercall */
+  hv_set_gpr(hv, NST_REG_RAX, is_privileged(hv) ? (uint64_t)-1000 : (uint64_t)-1);
   hv_skip(hv);
 }
 

@@ -58,7 +58,13 @@ _Static_assert(VMCS_FEATURE_COUNT <= 64, "features fit one word");
  * HV_MERGE_FIRST on (change.c). */
 #define HV_MERGE_ALL (UINT64_C(1) << 31)
 #define HV_MERGE_FIRST (UINT64_C(1) << 32)
-enum { HV_REVISION = 0x4e535431, HV_CPUID_ROWS = 24, HV_EPT_SLOTS = 8, HV_MSR_SLOTS = 8 };
+enum {
+  HV_REVISION = 0x4e535431,
+  HV_CPUID_ROWS = 24,
+  HV_EPT_SLOTS = 8,
+  HV_MSR_SLOTS = 8,
+  HV_ROW_MSRS = 7
+};
 #define HV_NO_VMCS UINT64_MAX
 enum { HV_TIMER_VECTOR = 0x30 }; /* of every hypervisor's own timer, as its kernel sets its PIC */
 #define HV_DR6_RESET 0xffff0ff0
@@ -78,9 +84,10 @@ enum hv_flag {
   HV_DEBUG_LENT = 1 << 13,   /* the guest has the debug registers to itself */
   HV_TIMER_LINE = 1 << 14,   /* the guest's timer has raised its line of the PIC */
   /* enum nst_vmcs_access, as the builder of the stack fixed it */
-  HV_TRAPS_VMCS = 1 << 20,  /* the guest's VMREAD and VMWRITE always exit */
-  HV_GRANTS_VMCS = 1 << 21, /* the guest reaches its VMCS in memory */
-  HV_VMCS_GRANTED = 1 << 22 /* this hypervisor does so with its own */
+  HV_TRAPS_VMCS = 1 << 20,   /* the guest's VMREAD and VMWRITE always exit */
+  HV_GRANTS_VMCS = 1 << 21,  /* the guest reaches its VMCS in memory */
+  HV_VMCS_GRANTED = 1 << 22, /* this hypervisor does so with its own */
+  HV_VMX_LEFT = 1 << 23      /* VMXOFF: nothing is current, HV_REGION_CURRENT was last */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
@@ -103,6 +110,7 @@ struct hv_state {
   uint64_t host_xcr0, guest_xcr0;
   uint64_t dr[4], dr6;
   uint64_t retry_rip, retry_address; /* of the access that its guest was let try once more */
+  uint64_t row_msr[HV_ROW_MSRS];     /* what rows of the profile read, for rows that write it */
   uint64_t port_irq_mask[2];
   uint64_t pic_step, pic_needs_icw4, pic_base, pic_in_service, pic_auto_end; /* the guest's */
   uint64_t pit_periodic, pit_has_low, pit_low, pit_count, pit_left;          /* its counter 0 */

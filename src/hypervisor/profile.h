@@ -26,7 +26,13 @@ enum hv_operation {
   HV_WRITE,     /* VMWRITE of the engine's new value, or of the value that its copy holds */
   HV_VMPTRLD,   /* argument: enum hv_region */
   HV_VMCLEAR,
-  HV_RDMSR,    /* argument: MSR number */
+  HV_RDMSR,    /* argument: MSR, see hv_msr_number */
+  HV_WRMSR,    /* of the value that the last HV_RDMSR of this MSR found */
+  HV_READ_CR,  /* MOV from a control register; argument: its number */
+  HV_SET_VMXE, /* MOV from and to CR4; argument: the new CR4.VMXE */
+  HV_VMXON,
+  HV_VMXOFF,
+  HV_LOOK_DR,  /* MOV from a debug register, for its value alone */
   HV_READ_DR,  /* MOV from a debug register into the guest's saved one; argument: its number */
   HV_WRITE_DR, /* and back */
   HV_RESET_DR, /* MOV of the value after reset */
@@ -40,7 +46,8 @@ enum hv_region {
   HV_REGION_OWN,    /* its direct guest */
   HV_REGION_MERGED, /* whatever guest that guest runs */
   HV_REGION_SHADOW, /* what the direct guest's VMREAD and VMWRITE touch */
-  HV_REGION_COUNT
+  HV_REGION_COUNT,
+  HV_REGION_CURRENT = HV_REGION_COUNT /* in a row: the one that is or was current last */
 };
 
 struct hv_row {
@@ -48,6 +55,12 @@ struct hv_row {
   uint8_t condition;
   uint16_t argument; /* enum vmcs_field, enum hv_region, MSR, register or port number */
 };
+
+/* An MSR number in the argument of a row: up to 0x1fff, or 0xc0000000 to 0xc0001fff. */
+#define HV_MSR_ARGUMENT(number) (uint16_t)(((number)&0x1fff) | ((number) >> 31) << 15)
+static inline uint32_t hv_msr_number(uint16_t argument) {
+  return (argument & 0x1fffu) | (argument >> 15 ? UINT32_C(0xc0000000) : 0);
+}
 
 enum hv_routine {
 #define HV_ROUTINE(name, text) ROUTINE_##name,
@@ -59,10 +72,13 @@ struct hv_profile {
   const char *name;
   const char *date;
   const char *source;
-  bool on_demand;   /* reads and writes what it needs without a list: nothing is unlisted */
-  bool saves_all;   /* all general registers are saved and restored, not only those it uses */
-  bool lends_debug; /* a guest that touches a debug register gets them all until its next exit */
-  bool retries;     /* before emulating an access to memory it lets the guest try once more */
+  bool on_demand;     /* reads and writes what it needs without a list: nothing is unlisted */
+  bool saves_all;     /* all general registers are saved and restored, not only those it uses */
+  bool lends_debug;   /* a guest that touches a debug register gets them all until its next exit */
+  bool retries;       /* before emulating an access to memory it lets the guest try once more */
+  bool no_shadowing;  /* offers its guest hypervisors no shadow VMCS */
+  bool no_mmio_entry; /* an access to a device is an EPT violation every time */
+  const char *flat;   /* why it cannot be a nesting hypervisor, a sentence; NULL: it can */
   const struct hv_row *routine[ROUTINE_COUNT]; /* NULL: empty */
 };
 

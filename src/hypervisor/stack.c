@@ -94,37 +94,52 @@ static void poke_state(struct nst_machine *machine, unsigned level, size_t membe
   poke(machine, level_base(level) + HV_STATE + member, value);
 }
 
+/* What a hypervisor is told of itself and its guest. */
+static uint64_t first_flags(const struct stack *stack, const struct nst_stack_config *config,
+                            unsigned level) {
+  bool innermost = level == stack->depth - 1,
+       memory = config->vmcs_access == NST_VMCS_ACCESS_MEMORY;
+  bool eager = innermost ? config->eager : !config->first_touch[level + 1];
+  uint64_t flags = eager ? HV_EAGER : 0;
+  if (memory && level && !(innermost && stack->driven)) flags |= HV_VMCS_GRANTED;
+  if (innermost) return flags;
+  if (memory)
+    flags |= HV_GRANTS_VMCS;
+  else if (config->vmcs_access == NST_VMCS_ACCESS_TRAP || stack->level[level].profile->no_shadowing)
+    flags |= HV_TRAPS_VMCS;
+  return flags | HV_GUEST_IS_VMX;
+}
+
 static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack *stack,
                                       const struct nst_stack_config *config, unsigned level) {
-  bool innermost = level == stack->depth - 1;
-  static const uint64_t parent[] = {
-      [NST_VMCS_ACCESS_TRAP] = HV_TRAPS_VMCS, [NST_VMCS_ACCESS_MEMORY] = HV_GRANTS_VMCS};
-  bool callers = innermost && stack->driven;
-  bool granted = config->vmcs_access == NST_VMCS_ACCESS_MEMORY && level && !callers;
-  bool eager = innermost ? config->eager : !config->first_touch[level + 1];
-  uint64_t flags = (eager ? HV_EAGER : 0) | (innermost ? 0 : HV_GUEST_IS_VMX) |
-                   (innermost ? 0 : parent[config->vmcs_access]) | (granted ? HV_VMCS_GRANTED : 0);
+  bool callers = level == stack->depth - 1 && stack->driven;
   map_identity(machine, level_base(level), 0, 1);
   lay_tables(machine, level_base(level));
-  poke_state(machine, level, HV_AT(flags), flags);
+  poke_state(machine, level, HV_AT(flags), first_flags(stack, config, level));
   poke_state(machine, level, HV_AT(guest_size), stack->memory - level_base(level + 1));
   poke_state(machine, level, HV_AT(pool_next), HV_POOL);
   return nst_native_register(machine, level_base(level) + HV_NATIVE_PAGE,
                              callers ? NULL : hv_native, &stack->level[level]);
 }
 
-static enum nst_status check(const struct nst_stack_config *config, struct stack *stack) {
-  bool fits = config->size == sizeof *config && config->depth >= 1 &&
-              config->depth <= NST_DEPTH_LIMIT && config->guest_memory >= 2 * LARGE_PAGE &&
-              config->guest_memory % LARGE_PAGE == 0 &&
-              config->guest_memory <= UINT64_C(512) << 20 &&
-              (unsigned)config->vmcs_access <= NST_VMCS_ACCESS_MEMORY;
-  if (!fits) return NST_E_INVAL;
+static const char *profile_refusal(const struct nst_stack_config *config) {
   for (unsigned i = 0; i < config->depth; i++) {
-    stack->level[i].profile = hv_profile_find(config->profile[i]);
-    if (!stack->level[i].profile) return NST_E_INVAL;
+    const struct hv_profile *profile = hv_profile_find(config->profile[i]);
+    if (!profile) return "there is no hypervisor profile of that name";
+    if (profile->flat && i < config->depth - 1) return profile->flat;
   }
-  return NST_OK;
+  return NULL;
+}
+
+const char *nst_stack_refusal(const struct nst_stack_config *config) {
+  if (config->size != sizeof *config) return "the configuration is not from nst_stack_config_init";
+  if (config->depth < 1 || config->depth > NST_DEPTH_LIMIT) return "the depth must be 1 to 6";
+  if (config->guest_memory < 2 * LARGE_PAGE || config->guest_memory % LARGE_PAGE ||
+      config->guest_memory > UINT64_C(512) << 20)
+    return "the guest's memory must be 4 to 512 MiB, a multiple of 2 MiB";
+  if ((unsigned)config->vmcs_access > NST_VMCS_ACCESS_MEMORY)
+    return "the VMCS access must be shadow, trap or memory";
+  return profile_refusal(config);
 }
 
 /* Runs the boot code of all levels but the caller's. */
@@ -179,8 +194,10 @@ enum nst_status nst_stack_create(struct nst_machine **out, const struct nst_conf
   struct stack *stack = calloc(1, sizeof *stack);
   if (!stack) return NST_E_NOMEM;
   struct nst_config adapted = *config;
-  enum nst_status status = check(wanted, stack);
+  enum nst_status status = nst_stack_refusal(wanted) ? NST_E_INVAL : NST_OK;
   if (status == NST_OK) {
+    for (unsigned i = 0; i < wanted->depth; i++)
+      stack->level[i].profile = hv_profile_find(wanted->profile[i]);
     stack->depth = wanted->depth;
     stack->driven = wanted->driven;
     stack->guest_memory = wanted->guest_memory;

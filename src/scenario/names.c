@@ -11,7 +11,7 @@ enum { WORD_LIMIT = 8 };
 static const char *const words[LIST_COUNT][WORD_LIMIT] = {
     [LIST_PROCESSOR] = {"nehalem", "haswell", "broadwell-pml", "skylake-x", "minimal",
                         "everything"},
-    [LIST_HYPERVISOR] = {"kvm-6.1", "minimal"},
+    [LIST_HYPERVISOR] = {"kvm-6.1", "kvm-6.12", "kvm-2.6.34", "haxm-2018", "minimal"},
     [LIST_SCHEME] = {[SCENARIO_SHADOW_ON_SHADOW] = "shadow-on-shadow",
                      [SCENARIO_SHADOW_ON_EPT] = "shadow-on-ept",
                      [SCENARIO_EPT_ON_EPT] = "ept-on-ept"},

@@ -81,10 +81,14 @@ static int make_stack(struct run *run, const struct replay_variant *variant,
     nst_machine_destroy(*machine);
     return INTERRUPTED;
   }
-  int result = fail(run, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
-                    "%s: the stack of depth %u on processor %s does not boot: %s",
-                    scenario->path[0] ? scenario->path : scenario->trace, stack.depth,
-                    scenario->processor, *machine ? nst_error(*machine) : "it cannot be built");
+  const char *refusal = nst_stack_refusal(&stack);
+  int result =
+      fail(run, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
+           "%s: the stack of depth %u on processor %s does not boot: %s",
+           scenario->path[0] ? scenario->path : scenario->trace, stack.depth, scenario->processor,
+           *machine  ? nst_error(*machine)
+           : refusal ? refusal
+                     : "it cannot be built");
   nst_machine_destroy(*machine);
   return result;
 }
