@@ -119,10 +119,10 @@ bool hv_knows(const struct hv *hv, enum hv_region region, enum vmcs_field field)
 }
 
 bool hv_is_injecting(const struct hv *hv) {
-  const struct hv_fields *fields = &hv->field[hv->region];
   const enum vmcs_field info = FIELD_VM_ENTRY_INTR_INFO_FIELD;
-  if (fields->mark[info] & HV_IS_PENDING) return fields->next[info] >> 31;
-  return fields->mark[info] & HV_KNOWN && fields->value[info] >> 31;
+  unsigned mark = hv->now->mark[info];
+  if (mark & HV_IS_PENDING) return hv->now->next[info] >> 31;
+  return mark && hv->now->value[info] >> 31;
 }
 
 bool hv_is_pending(const struct hv *hv, enum hv_region region) {

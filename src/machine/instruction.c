@@ -34,13 +34,13 @@ static inline uint8_t *hit(struct nst_cpu *cpu, uint64_t linear, unsigned size,
 }
 
 /* The VMCS that VMREAD or VMWRITE of a whole field reaches without an exit, else NULL: in non-root
- * operation the shadow VMCS, where `bitmap` (NULL unless shadowing is on) lets it. NULL also if an
- * observer is to be told. */
+ * operation the shadow VMCS, where `bitmap` (NULL unless shadowing is on) lets it. Observers of VMX
+ * instructions are told on the long way. */
 static inline const struct vmcs *reached(const struct nst_cpu *cpu, uint32_t encoding,
                                          const uint8_t *bitmap, enum vmcs_field *field) {
-  if ((encoding & 1) || encoding >> 1 >= REACH_COUNT || cpu->machine->vmx_observers) return 0;
+  if ((encoding & 1) || encoding >> 1 >= REACH_COUNT) return 0;
   *field = (enum vmcs_field)(cpu->vmx.reach[encoding >> 1] - 1);
-  if (cpu->vmx.reach[encoding >> 1] == 0) return 0;
+  if (cpu->vmx.reach[encoding >> 1] == 0 || cpu->machine->vmx_observers) return 0;
   if (!cpu->vmx.nonroot) return cpu->vmx.current == VMCS_NONE ? 0 : &cpu->vmx.vmcs;
   if (!bitmap || (bitmap[encoding / 8] >> encoding % 8 & 1) || !cpu->vmx.shadow.region) return 0;
   return &cpu->vmx.shadow;
@@ -53,16 +53,23 @@ static inline void clear_status(struct nst_cpu *cpu) {
 
 /* ---- VMX */
 
-/* Executes an instruction with a memory operand of one or two words in the operand slot. In root
- * operation no such instruction exits: straight to its effect. */
-static enum nst_vmx_result with_operand(struct nst_cpu *cpu, enum native_insn insn, uint64_t type,
-                                        uint64_t low, uint64_t high, bool wide) {
+/* Puts a memory operand of one or two words into the operand slot; the registers point to it. */
+static uint64_t place_operand(struct nst_cpu *cpu, uint64_t type, uint64_t low, uint64_t high,
+                              bool wide) {
   uint64_t slot = gpr(cpu)[X86_RSP] + OPERAND_SLOT;
   nst_store(cpu, slot, 8, low);
   if (wide) nst_store(cpu, slot + 8, 8, high);
   gpr(cpu)[X86_RDX] = slot;
   gpr(cpu)[X86_RCX] = type;
-  if (cpu->vmx.nonroot || cpu->stop.kind != NST_STOP_NONE)
+  return slot;
+}
+
+/* A VMX instruction with such an operand. In root operation it cannot exit: straight to its effect.
+ */
+static enum nst_vmx_result with_operand(struct nst_cpu *cpu, enum native_insn insn, uint64_t type,
+                                        uint64_t low, uint64_t high, bool wide) {
+  uint64_t slot = place_operand(cpu, type, low, high, wide);
+  if (cpu->vmx.nonroot || cpu->stop.kind != NST_STOP_NONE || cpu->machine->vmx_observers)
     return outcome(cpu, native_execute(cpu, insn));
   struct isa_request request = {.vmx = (enum isa_vmx_operation)cpu->native_uop[insn].argument,
                                 .memory_form = true,
@@ -304,22 +311,16 @@ void nst_xsetbv(struct nst_cpu *cpu, uint32_t index, uint64_t value) {
   expect_done(cpu, native_execute(cpu, INSN_XSETBV), "XSETBV");
 }
 
-/* Limit and base in the operand slot. */
-static void load_table(struct nst_cpu *cpu, enum native_insn insn, uint64_t base, uint16_t limit) {
-  uint64_t slot = gpr(cpu)[X86_RSP] + OPERAND_SLOT;
-  cpu->counters.other++;
-  nst_store(cpu, slot, 8, base << 16 | limit);
-  nst_store(cpu, slot + 8, 8, base >> 48);
-  gpr(cpu)[X86_RDX] = slot;
-  expect_done(cpu, native_execute(cpu, insn), "loading a descriptor-table register");
-}
-
 void nst_lgdt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
-  load_table(cpu, INSN_LGDT, base, limit);
+  cpu->counters.other++;
+  place_operand(cpu, 0, base << 16 | limit, base >> 48, true);
+  native_execute(cpu, INSN_LGDT);
 }
 
 void nst_lidt(struct nst_cpu *cpu, uint64_t base, uint16_t limit) {
-  load_table(cpu, INSN_LIDT, base, limit);
+  cpu->counters.other++;
+  place_operand(cpu, 0, base << 16 | limit, base >> 48, true);
+  native_execute(cpu, INSN_LIDT);
 }
 
 void nst_hlt(struct nst_cpu *cpu) {
