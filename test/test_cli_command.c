@@ -202,7 +202,8 @@ static const struct {
      "nestor: unknown command 'scenarios/turtles.xml'; did you mean nestor replay "
      "scenarios/turtles.xml?"},
     {"zzzzzz",
-     "nestor: unknown command 'zzzzzz'; expected replay, import, bench, explain, list or help"},
+     "nestor: unknown command 'zzzzzz'; expected replay, import, trace, bench, explain, list or "
+     "help"},
     {"help reply", "nestor: unknown command 'reply'; did you mean replay?"},
     {"help replay import", "nestor: help expects one command"},
     {"--hlep", "nestor: unknown option '--hlep'; did you mean --help?"},

@@ -6,7 +6,7 @@
 static const struct trace_event cpuid = {
     .kind = TRACE_CPUID, .a = 1, .flags = TRACE_HAS_A, .level = 1};
 
-enum { LOG_LIMIT = 512 };
+enum { LOG_LIMIT = 4096 };
 
 struct vmx_log {
   unsigned count, exits, entries;
@@ -44,6 +44,23 @@ static void note_entry(void *context, struct nst_cpu *cpu, const struct nst_entr
   log->entries++;
 }
 
+static unsigned count_of(const struct vmx_log *log, uint32_t instruction) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < log->count && i < LOG_LIMIT; i++)
+    count += log->event[i].instruction == instruction;
+  return count;
+}
+
+/* What the processor counted meanwhile, of all levels. */
+static void expect_all_told(const struct vmx_log *log, const struct nst_counters *before,
+                            const struct nst_counters *after) {
+  EXPECT_EQ("VMREAD", count_of(log, NST_EXIT_VMREAD), after->vmread - before->vmread);
+  EXPECT_EQ("VMWRITE", count_of(log, NST_EXIT_VMWRITE), after->vmwrite - before->vmwrite);
+  EXPECT_EQ("VMPTRLD", count_of(log, NST_EXIT_VMPTRLD), after->vmptrld - before->vmptrld);
+  EXPECT_EQ("VMCLEAR", count_of(log, NST_EXIT_VMCLEAR), after->vmclear - before->vmclear);
+  EXPECT_EQ("VMRESUME", count_of(log, NST_EXIT_VMRESUME), after->vmentry - before->vmentry);
+}
+
 /* The log of the third CPUID; the first two bring everything into place. */
 static bool play_logged(const struct variant *variant, struct vmx_log *log) {
   struct guest guest;
@@ -53,7 +70,10 @@ static bool play_logged(const struct variant *variant, struct vmx_log *log) {
   bool open = guest_open(&guest, variant);
   for (unsigned i = 0; open && i < 3; i++) {
     if (i == 2) nst_observe(guest.machine, &observer);
+    const struct nst_counters before = nst_counters(guest.cpu);
     guest_play(&guest, "CPUID", &cpuid);
+    const struct nst_counters after = nst_counters(guest.cpu);
+    if (i == 2) expect_all_told(log, &before, &after);
   }
   guest_close(&guest);
   return open && EXPECT_TRUE("fits", log->count < LOG_LIMIT);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "traces/ops.h"
 #include "traces/reader.h"
 
 int reader_fail(struct trace_reader *reader, const char *path, const char *format, ...) {
@@ -55,6 +56,11 @@ static int open_format(struct trace_reader *reader, const char *path) {
   if (native_recognises(bytes, (size_t)size)) {
     reader->format = TRACE_FORMAT_NATIVE;
     return native_reader_open(reader);
+  }
+  if (ops_recognises(bytes, (size_t)size)) {
+    return reader_fail(reader, path,
+                       "an operation log holds VMX instructions, not what a guest did; "
+                       "nestor trace compare reads it");
   }
   if (dat_recognises(bytes, (size_t)size)) {
     reader->format = TRACE_FORMAT_DAT;

@@ -56,6 +56,7 @@ struct cli_command {
 
 extern const struct cli_command cli_replay_command;
 extern const struct cli_command cli_import_command;
+extern const struct cli_command cli_trace_command;
 extern const struct cli_command cli_bench_command;
 extern const struct cli_command cli_explain_command;
 extern const struct cli_command cli_list_command;

@@ -11,13 +11,8 @@
 #include "src/scenario/names.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cli_replay_command,
-    &cli_import_command,
-    &cli_bench_command,
-    &cli_explain_command,
-    &cli_list_command,
-    &cli_help_command,
-    NULL,
+    &cli_replay_command,  &cli_import_command, &cli_trace_command, &cli_bench_command,
+    &cli_explain_command, &cli_list_command,   &cli_help_command,  NULL,
 };
 enum { COMMAND_COUNT = sizeof cli_commands / sizeof cli_commands[0] };
 

@@ -202,6 +202,7 @@ static int run_variant(struct run *run, unsigned index) {
     struct stack *stack = stack_of(machine);
     for (unsigned i = 0; i < stack->depth; i++)
       stack->level[i] = (struct hv_level){.profile = stack->level[i].profile};
+    if (run->options->observer) nst_observe(machine, run->options->observer);
     variant->ledger = ledger_create(machine, variant->variant.depth);
     status = variant->ledger ? play_trace(run, index, &player) : fail(run, SETUP, "out of memory");
     if (!is_interrupted(run)) collect(variant, &player, stack);

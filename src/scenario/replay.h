@@ -14,9 +14,10 @@
 #include "traces/trace.h"
 
 struct replay_options {
-  bool salvage;                       /* use what a truncated trace still holds */
-  bool progress;                      /* a line on standard error while working */
-  volatile sig_atomic_t *interrupted; /* set by a signal handler; may be NULL */
+  bool salvage;                        /* use what a truncated trace still holds */
+  bool progress;                       /* a line on standard error while working */
+  volatile sig_atomic_t *interrupted;  /* set by a signal handler; may be NULL */
+  const struct nst_observer *observer; /* attached to every variant's machine; may be NULL */
 };
 
 enum { REPLAY_VARIANTS = 64 };
