@@ -93,7 +93,9 @@ static void complete(struct assembler *assembler, struct pending_exit *exit, con
         [TRACE_CAUSE_GUEST] = TRACE_FATE_OPERATION,
         [TRACE_CAUSE_HOST] = TRACE_FATE_HOST,
         [TRACE_CAUSE_NEITHER] = TRACE_FATE_UNKNOWN};
-    loss_count_record(assembler->loss, exit->name, fates[trace_kind_cause(exit->event.kind)]);
+    enum trace_fate fate = fates[trace_kind_cause(exit->event.kind)];
+    if (exit->event.kind == TRACE_ARM_EXIT) fate = TRACE_FATE_ARM;
+    loss_count_record(assembler->loss, exit->name, fate);
   }
   exit->is_done = true;
 }

@@ -47,6 +47,8 @@ void pending_exit_reason(struct pending_exit *exit, const struct record *record)
     event->reason = (uint32_t)record->value[SLOT_REASON];
     event->flags |= TRACE_HAS_REASON;
   }
+  exit->is_arm_interrupt =
+      RECORD_KNOWS(record, SLOT_CODE) && record->value[SLOT_CODE] == ARM_CODE_IRQ;
   exit->info_known = record->known >> SLOT_INFO1 & 15u;
   memcpy(exit->info, record->value + SLOT_INFO1, sizeof exit->info);
   /* Before Linux 5.10 the second of two values was the interruption information on VMX. */
@@ -258,7 +260,17 @@ static void decode_plain(struct pending_exit *exit) {
   }
 }
 
+static void decode_arm(struct pending_exit *exit) {
+  struct trace_event *event = &exit->event;
+  event->kind = exit->is_arm_interrupt ? TRACE_INTERRUPT : TRACE_ARM_EXIT;
+  if (!exit->is_arm_interrupt) set_argument(event, 0, event->reason);
+}
+
 void pending_exit_decode(struct pending_exit *exit) {
+  if (exit->event.arch == TRACE_ARCH_ARM64 && exit->event.flags & TRACE_HAS_REASON) {
+    decode_arm(exit);
+    return;
+  }
   if (!exit->row) {
     exit->event.kind = TRACE_UNKNOWN;
     return;

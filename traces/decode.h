@@ -24,6 +24,7 @@ struct pending_exit {
   uint32_t info_known;
   uint16_t name; /* of the exit record, index into the loss report */
   bool has_hardware_info1, has_gpa, has_apic_value, apic_write, gpa_write, has_gpa_write;
+  bool is_arm_interrupt;
   bool is_done;
   struct exit_detail main; /* kvm_cpuid, kvm_msr, kvm_cr, kvm_pio, kvm_hypercall */
   struct exit_detail mmio; /* kvm_mmio, kvm_fast_mmio */

@@ -73,6 +73,14 @@ const char *trace_exception_name(uint64_t vector) {
   return vector < sizeof names / sizeof names[0] ? names[vector] : NULL;
 }
 
+const char *trace_arm_class_name(uint64_t number) {
+  static const char *const names[64] = {
+#define ARM64_CLASS(number, name) [number] = #name,
+#include "traces/reason_arm64.def"
+  };
+  return number < sizeof names / sizeof names[0] ? names[number] : NULL;
+}
+
 static const char *title_of(const struct trace_event *event) {
   if (event->kind >= TRACE_KIND_COUNT) return "unknown";
   bool has_a = event->flags & TRACE_HAS_A;
@@ -82,6 +90,9 @@ static const char *title_of(const struct trace_event *event) {
   }
   if (event->kind == TRACE_EXCEPTION && has_a && trace_exception_name(event->a)) {
     return trace_exception_name(event->a);
+  }
+  if (event->kind == TRACE_ARM_EXIT && has_a && trace_arm_class_name(event->a)) {
+    return trace_arm_class_name(event->a);
   }
   if (event->kind == TRACE_MOV_DR && event->flags & TRACE_HAS_C) {
     return event->c ? "DR read" : "DR write";

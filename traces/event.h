@@ -86,6 +86,9 @@ unsigned trace_kind_of_tag(char tag);
 /* "#PF" and the like; NULL if the vector has no name. */
 const char *trace_exception_name(uint64_t vector);
 
+/* "DABT_LOW" and the like: an Arm exception class; NULL if the class has no name. */
+const char *trace_arm_class_name(uint64_t number);
+
 /* TRACE_HAS_x of all arguments that the kind has. */
 uint32_t trace_kind_arguments(unsigned kind);
 

@@ -140,6 +140,7 @@ static int take_record(struct trace_reader *reader, const struct dat_message *me
                           .id = type ? type->id : RECORD_NONE};
   memcpy(record.value, message->value, sizeof record.value);
   find_reason(reader, &record);
+  if (record.arch == TRACE_ARCH_ARM64) reader_name_arm(reader, &record);
   dat->last_cpu = message->cpu;
   dat->cpu_records[message->cpu % CPU_LIMIT]++;
   reader->loss.lines++;

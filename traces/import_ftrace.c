@@ -30,7 +30,7 @@ static size_t find_word(const struct words *words, const char *key) {
   return i;
 }
 
-/* Arm: "TRAP: HSR_EC: 0x0016 (HVC64), PC: 0x...". The class is all that is used. */
+/* Arm: "TRAP: HSR_EC: 0x0016 (HVC64), PC: 0x...": why the guest was left, and the class. */
 static bool read_arm_class(struct record *record, const struct words *words) {
   uint64_t class;
   if (!number_after(words, "HSR_EC", 0, 16, &class) &&
@@ -38,7 +38,9 @@ static bool read_arm_class(struct record *record, const struct words *words) {
     return false;
   }
   record->arch = TRACE_ARCH_ARM64;
-  record_set(record, SLOT_REASON, class);
+  record_set(record, SLOT_REASON, class & UINT32_MAX);
+  bool is_interrupt = find_word(words, "IRQ") == 0;
+  record_set(record, SLOT_CODE, is_interrupt ? ARM_CODE_IRQ : ARM_CODE_TRAP);
   return true;
 }
 
@@ -202,6 +204,7 @@ static int take_record(struct trace_reader *reader, const struct ftrace_line *li
     const struct record_field *missing = read_fields(reader, &record, type, line->arguments);
     if (missing) return malformed(reader, line, missing);
   }
+  if (record.arch == TRACE_ARCH_ARM64) reader_name_arm(reader, &record);
   reader->loss.records++;
   assembler_feed(reader->assembler, type, &record);
   return 1;

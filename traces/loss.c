@@ -5,12 +5,16 @@
 #include <string.h>
 
 const char *trace_fate_name(unsigned fate) {
-  static const char *const names[TRACE_FATE_COUNT] = {
-      [TRACE_FATE_OPERATION] = "operation",     [TRACE_FATE_HOST] = "host-caused exit",
-      [TRACE_FATE_UNKNOWN] = "unknown",         [TRACE_FATE_DETAIL] = "detail of an exit",
-      [TRACE_FATE_BOUNDARY] = "boundary",       [TRACE_FATE_INTERRUPT] = "timer or interrupt",
-      [TRACE_FATE_BOOKKEEPING] = "bookkeeping", [TRACE_FATE_EARLY] = "before the first exit",
-      [TRACE_FATE_UNUSED] = "of no open exit"};
+  static const char *const names[TRACE_FATE_COUNT] = {[TRACE_FATE_OPERATION] = "operation",
+                                                      [TRACE_FATE_HOST] = "host-caused exit",
+                                                      [TRACE_FATE_UNKNOWN] = "unknown",
+                                                      [TRACE_FATE_DETAIL] = "detail of an exit",
+                                                      [TRACE_FATE_BOUNDARY] = "boundary",
+                                                      [TRACE_FATE_INTERRUPT] = "timer or interrupt",
+                                                      [TRACE_FATE_BOOKKEEPING] = "bookkeeping",
+                                                      [TRACE_FATE_ARM] = "Arm: information only",
+                                                      [TRACE_FATE_EARLY] = "before the first exit",
+                                                      [TRACE_FATE_UNUSED] = "of no open exit"};
   return fate < TRACE_FATE_COUNT ? names[fate] : NULL;
 }
 

@@ -31,7 +31,7 @@ refuse(char *error, size_t error_size, const char *format, ...) {
 
 static int check_entry(const struct trace_mix_entry *entry, unsigned number, char *error,
                        size_t error_size) {
-  if (entry->kind >= TRACE_KIND_COUNT || entry->kind == TRACE_UNKNOWN) {
+  if (entry->kind >= TRACE_KIND_COUNT || trace_kind_cause(entry->kind) == TRACE_CAUSE_NEITHER) {
     return refuse(error, error_size, "generated mix: entry %u: expected a kind of event", number);
   }
   if (entry->weight >= TRACE_MIX_LIMIT) {

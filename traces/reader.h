@@ -44,6 +44,9 @@ void native_reader_close(struct trace_reader *reader);
 int mix_reader_next(struct trace_reader *reader, struct trace_event *event);
 void mix_reader_close(struct trace_reader *reader);
 
+/* Arm exits are counted by their class: in the loss report each class is a name of its own. */
+void reader_name_arm(struct trace_reader *reader, struct record *record);
+
 /* What files of each format begin with. */
 bool native_recognises(const uint8_t *bytes, size_t size);
 bool dat_recognises(const uint8_t *bytes, size_t size);

@@ -47,8 +47,11 @@ enum record_slot {
   SLOT_SIZE,
   SLOT_COUNT,
   SLOT_FAULT,
+  SLOT_CODE, /* Arm: why the guest was left, enum record_arm_code */
   SLOT_TOTAL
 };
+
+enum record_arm_code { ARM_CODE_IRQ = 0, ARM_CODE_SERROR = 1, ARM_CODE_TRAP = 2 };
 
 /* How a field is spelt in text. In .dat every form is a number field. */
 enum record_form {

@@ -20,6 +20,22 @@ int reader_fail(struct trace_reader *reader, const char *path, const char *forma
   return -1;
 }
 
+void reader_name_arm(struct trace_reader *reader, struct record *record) {
+  const struct record_type *ignored;
+  char name[TRACE_NAME_MAX];
+  uint64_t class = record->value[SLOT_REASON];
+  const char *text = trace_arm_class_name(class);
+  bool is_interrupt = RECORD_KNOWS(record, SLOT_CODE) && record->value[SLOT_CODE] == ARM_CODE_IRQ;
+  if (is_interrupt) {
+    snprintf(name, sizeof name, "kvm_exit IRQ");
+  } else if (text) {
+    snprintf(name, sizeof name, "kvm_exit %s", text);
+  } else {
+    snprintf(name, sizeof name, "kvm_exit of an unknown class");
+  }
+  record->name = loss_find(&reader->names, &reader->loss, name, strlen(name), &ignored);
+}
+
 static void set_name(struct trace_reader *reader, const char *path) {
   const char *slash = strrchr(path, '/');
   snprintf(reader->about.name, sizeof reader->about.name, "%s", slash ? slash + 1 : path);

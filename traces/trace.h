@@ -25,6 +25,7 @@ enum trace_fate {
   TRACE_FATE_BOUNDARY,    /* entry, nested exit, nested entry: frames the exits */
   TRACE_FATE_INTERRUPT,   /* timers and interrupts on their way */
   TRACE_FATE_BOOKKEEPING, /* the hypervisor's own */
+  TRACE_FATE_ARM,         /* an Arm exit or what it was about: information only */
   TRACE_FATE_EARLY,       /* before the first exit of its thread */
   TRACE_FATE_UNUSED,      /* a detail that no open exit could use */
   TRACE_FATE_COUNT

@@ -44,6 +44,20 @@ static int copy(const struct cli *cli, struct trace_reader *reader, struct trace
   return result < 0 ? cli_fail_at(cli, CLI_USAGE, trace_error(reader)) : CLI_GO_ON;
 }
 
+/* Arm exits are information: nothing of them is played. */
+static void print_arm(const struct cli *cli, const struct trace_loss *loss) {
+  static const char prefix[] = "kvm_exit ";
+  const char *before = "Arm exits, for information: ";
+  for (size_t i = 0; i < loss->name_count; i++) {
+    const struct trace_loss_name *name = &loss->names[i];
+    uint64_t count = name->fate[TRACE_FATE_ARM];
+    if (count == 0 || strncmp(name->name, prefix, sizeof prefix - 1) != 0) continue;
+    fprintf(cli->out, "%s%s %" PRIu64, before, name->name + sizeof prefix - 1, count);
+    before = ", ";
+  }
+  if (before[0] == ',') fputc('\n', cli->out);
+}
+
 static void summarize(const struct cli *cli, const char *path, const struct trace_loss *loss) {
   escape_line(cli->out, path);
   fprintf(cli->out, ": %" PRIu64 " events of %" PRIu64 " records\n", loss->events, loss->records);
@@ -58,6 +72,7 @@ static void summarize(const struct cli *cli, const char *path, const struct trac
   if (loss->lines_rejected > 0) {
     fprintf(cli->out, "%" PRIu64 " malformed records left out\n", loss->lines_rejected);
   }
+  print_arm(cli, loss);
   if (!loss->is_salvaged) return;
   fputs("salvaged: ", cli->out);
   escape_line(cli->out, loss->problem);

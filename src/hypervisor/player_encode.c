@@ -268,6 +268,7 @@ bool player_encode(const struct player *player, const struct trace_event *event,
     case TRACE_PREEMPTION_TIMER:
     case TRACE_PML_FULL:
     case TRACE_SIGNAL:
+    case TRACE_ARM_EXIT:
     case TRACE_UNKNOWN:
     case TRACE_KIND_COUNT:
       return false;
