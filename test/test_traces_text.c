@@ -461,6 +461,17 @@ static void many_threads_and_open_exits_stay_bounded(void) {
   EXPECT_EQ("threads beyond the table give no events", result.count, 512 + 1 + 10000);
 }
 
+static void lines_without_end_that_are_no_record_are_given_up(void) {
+  enum { LINES = 1 << 21 };
+  char *text = malloc(LINES);
+  if (!EXPECT_TRUE("memory", text != NULL)) return;
+  memset(text, '\n', LINES);
+  struct result result = read_bytes(text, LINES, false);
+  EXPECT_EQ("refused", result.status, -1);
+  EXPECT_CONTAINS("early", result.error, "no trace record in 1048576 lines");
+  free(text);
+}
+
 CU_TestInfo traces_text_tests[] = {
     {"every_spelling_of_an_exit_is_read", every_spelling_of_an_exit_is_read},
     {"details_become_the_arguments_of_the_exit", details_become_the_arguments_of_the_exit},
@@ -478,4 +489,6 @@ CU_TestInfo traces_text_tests[] = {
     {"text_with_any_bit_flipped_never_crashes", text_with_any_bit_flipped_never_crashes},
     {"a_very_long_line_is_passed_over", a_very_long_line_is_passed_over},
     {"many_threads_and_open_exits_stay_bounded", many_threads_and_open_exits_stay_bounded},
+    {"lines_without_end_that_are_no_record_are_given_up",
+     lines_without_end_that_are_no_record_are_given_up},
     CU_TEST_INFO_NULL};

@@ -28,6 +28,9 @@ enum {
   OPTIONS_MAX = 1 << 16
 };
 
+/* Of a decompressed copy: recordings shrink to a tenth or so, bombs to a thousandth. */
+#define COPY_LEAST ((uint64_t)1 << 30)
+#define COPY_RATIO 64
 #define COPY_LIMIT ((uint64_t)16 << 30)
 
 bool dat_recognises(const uint8_t *bytes, size_t size) {
@@ -65,6 +68,13 @@ static bool write_all(int descriptor, const uint8_t *bytes, size_t size) {
   return true;
 }
 
+static uint64_t copy_limit(const char *path) {
+  struct stat status;
+  uint64_t size = stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+  uint64_t limit = size < COPY_LIMIT / COPY_RATIO ? size * COPY_RATIO : COPY_LIMIT;
+  return limit > COPY_LEAST ? limit : COPY_LEAST;
+}
+
 /* The data of path in a temporary file; compressed data that end early count as truncated. */
 static int copy_data(struct dat_file *file, struct trace_reader *reader, const char *path) {
   uint8_t bytes[PAGE];
@@ -73,17 +83,18 @@ static int copy_data(struct dat_file *file, struct trace_reader *reader, const c
   file->descriptor = temporary(reader, path);
   int64_t count = file->descriptor < 0 ? -1 : 1;
   bool is_written = true;
+  uint64_t limit = copy_limit(path);
   while (count > 0 && is_written) {
     count = source_read(source, bytes, sizeof bytes);
     if (count > 0) is_written = write_all(file->descriptor, bytes, (size_t)count);
-    if (source_offset(source) > COPY_LIMIT) break;
+    if (source_offset(source) > limit) break;
   }
   file->size = source_offset(source);
   source_close(source);
   if (file->descriptor < 0) return -1;
   if (!is_written) return reader_fail(reader, path, "temporary copy: %s", strerror(errno));
-  if (file->size > COPY_LIMIT) {
-    return reader_fail(reader, path, "more than %" PRIu64 " bytes when decompressed", COPY_LIMIT);
+  if (file->size > limit) {
+    return reader_fail(reader, path, "more than %" PRIu64 " bytes when decompressed", limit);
   }
   if (count < 0) file->is_truncated = true;
   return 0;

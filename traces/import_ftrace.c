@@ -9,6 +9,9 @@
 #include "traces/ftrace_line.h"
 #include "traces/reader.h"
 
+/* A file of so many lines without a record is none. */
+enum { BARREN_LINES = 1 << 20 };
+
 struct words {
   size_t count;
   struct text_part word[FTRACE_WORDS];
@@ -254,5 +257,6 @@ int ftrace_import_step(struct trace_reader *reader) {
   struct ftrace_line line;
   if (ftrace_line_split(&line, text, length)) return take_record(reader, &line);
   take_other(reader, text, length);
-  return 1;
+  bool is_barren = reader->loss.records == 0 && reader->loss.lines == BARREN_LINES;
+  return is_barren ? end_of_text(reader) : 1;
 }
