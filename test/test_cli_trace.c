@@ -116,6 +116,7 @@ static void bad_requests_are_told(void) {
       {{"compare", LOG_L1, GUEST, "--level", "1", NULL}, "hypervisors at levels 0 to 0"},
       {{"compare", LOG_L1, GUEST, "--vmcs-shadowing", "yes", NULL}, "expected on or off"},
       {{"compare", LOG_L1, GUEST, "--dept", "1", NULL}, "did you mean --depth"},
+      {{"compare", LOG_L1, GUEST, "--processor", "z80", NULL}, "--processor z80: expected"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char *text;

@@ -9,11 +9,22 @@ static const struct trace_mix boot = {
     .events = 1000,
     .seed = 7,
     .count = 4,
-    .entry = {{TRACE_CPUID, 132076, .a = 1, .flags = TRACE_HAS_A},
-              {TRACE_MEM_TOUCH, 35708, .a = 0x100000, .b = 2, .flags = TRACE_HAS_A | TRACE_HAS_B,
-               .stride = 4096, .span = 16},
-              {TRACE_INTERRUPT, 25481, .a = 0x20, .flags = TRACE_HAS_A},
-              {TRACE_IO_OUT, 132365, 0x3f8, 1, 'x', 1, .flags = 0xf | TRACE_USER}}};
+    .entry = {{.kind = TRACE_CPUID, .weight = 132076, .a = 1, .flags = TRACE_HAS_A},
+              {.kind = TRACE_MEM_TOUCH,
+               .weight = 35708,
+               .a = 0x100000,
+               .b = 2,
+               .flags = TRACE_HAS_A | TRACE_HAS_B,
+               .stride = 4096,
+               .span = 16},
+              {.kind = TRACE_INTERRUPT, .weight = 25481, .a = 0x20, .flags = TRACE_HAS_A},
+              {.kind = TRACE_IO_OUT,
+               .weight = 132365,
+               .a = 0x3f8,
+               .b = 1,
+               .c = 'x',
+               .d = 1,
+               .flags = 0xf | TRACE_USER}}};
 
 static struct trace_reader *open_mix(const struct trace_mix *mix) {
   char error[256] = "";
@@ -49,7 +60,9 @@ static void shares_are_exact(void) {
 
 static void weights_without_a_number_are_counts(void) {
   struct trace_mix mix = {.count = 3,
-                          .entry = {{TRACE_HLT, 3}, {TRACE_WBINVD, 0}, {TRACE_CLTS, 4}}};
+                          .entry = {{.kind = TRACE_HLT, .weight = 3},
+                                    {.kind = TRACE_WBINVD, .weight = 0},
+                                    {.kind = TRACE_CLTS, .weight = 4}}};
   uint64_t counts[TRACE_KIND_COUNT];
   struct trace_reader *reader = open_mix(&mix);
   if (!reader) return;
@@ -99,7 +112,10 @@ static void arguments_step_through_their_span(void) {
 /* Kinds are spread over the whole run, not left over for its end. */
 static void order_is_mixed(void) {
   struct trace_mix mix = {
-      .events = 1000000, .seed = 1, .count = 2, .entry = {{TRACE_HLT, 1}, {TRACE_CLTS, 1}}};
+      .events = 1000000,
+      .seed = 1,
+      .count = 2,
+      .entry = {{.kind = TRACE_HLT, .weight = 1}, {.kind = TRACE_CLTS, .weight = 1}}};
   struct trace_reader *reader = open_mix(&mix);
   struct trace_event event;
   uint64_t first_half = 0, changes = 0, total = 0;
@@ -124,18 +140,26 @@ static void bad_mixes_are_refused(void) {
   } cases[] = {
       {"no entries", {.events = 5}, "0 entries; expected 1 to 32"},
       {"too many", {.count = 33}, "33 entries"},
-      {"unknown kind", {.count = 1, .entry = {{TRACE_UNKNOWN, 1}}}, "entry 1: expected a kind"},
-      {"no kind", {.count = 1, .entry = {{(enum trace_kind)250, 1}}}, "entry 1: expected a kind"},
-      {"no weight", {.count = 1, .entry = {{TRACE_HLT, 0}}}, "add up to 0"},
-      {"huge weight", {.count = 1, .entry = {{TRACE_HLT, UINT64_MAX}}}, "entry 1 (HLT): weight"},
+      {"unknown kind",
+       {.count = 1, .entry = {{.kind = TRACE_UNKNOWN, .weight = 1}}},
+       "entry 1: expected a kind"},
+      {"no kind",
+       {.count = 1, .entry = {{.kind = (enum trace_kind)250, .weight = 1}}},
+       "entry 1: expected a kind"},
+      {"no weight", {.count = 1, .entry = {{.kind = TRACE_HLT, .weight = 0}}}, "add up to 0"},
+      {"huge weight",
+       {.count = 1, .entry = {{.kind = TRACE_HLT, .weight = UINT64_MAX}}},
+       "entry 1 (HLT): weight"},
       {"huge sum",
-       {.count = 2, .entry = {{TRACE_HLT, TRACE_MIX_LIMIT - 1}, {TRACE_CLTS, 1}}},
+       {.count = 2,
+        .entry = {{.kind = TRACE_HLT, .weight = TRACE_MIX_LIMIT - 1},
+                  {.kind = TRACE_CLTS, .weight = 1}}},
        "add up to 4294967296"},
       {"huge number",
-       {.events = TRACE_MIX_LIMIT, .count = 1, .entry = {{TRACE_HLT, 1}}},
+       {.events = TRACE_MIX_LIMIT, .count = 1, .entry = {{.kind = TRACE_HLT, .weight = 1}}},
        "4294967296 events"},
       {"argument that HLT lacks",
-       {.count = 1, .entry = {{TRACE_HLT, 1, .flags = TRACE_HAS_A}}},
+       {.count = 1, .entry = {{.kind = TRACE_HLT, .weight = 1, .flags = TRACE_HAS_A}}},
        "entry 1 (HLT): flags 0x1"},
   };
   for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {

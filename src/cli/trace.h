@@ -12,6 +12,7 @@ struct trace_compare {
   const char *log, *guest; /* paths */
   unsigned depth;          /* 0: as in the log */
   int shadowing;           /* -1: as in the log */
+  const char *processor;   /* NULL: the scenario's */
   unsigned level;          /* TRACE_ALL_LEVELS: each one */
   unsigned differences;    /* to be shown step by step */
 };

@@ -116,6 +116,13 @@ static struct ops_item *sorted_copy(const struct ops_sequence *sequence) {
   return items;
 }
 
+static bool is_recorder_read(const struct ops_item *item) {
+  for (unsigned i = 0; item->kind == OPS_VMREAD && i < recorder_reads.count; i++) {
+    if (item->detail == recorder_reads.field[i]) return true;
+  }
+  return false;
+}
+
 /* A step and how much more often one side has it. */
 struct surplus {
   struct ops_item item;
@@ -129,7 +136,7 @@ static size_t count_run(const struct ops_item *items, size_t at, size_t end) {
 }
 
 static size_t find_surplus(const struct ops_item *log, size_t log_count,
-                           const struct ops_item *replay, size_t replay_count,
+                           const struct ops_item *replay, size_t replay_count, bool is_host,
                            struct surplus *surplus) {
   size_t l = 0, r = 0, count = 0;
   while (l < log_count || r < replay_count) {
@@ -137,7 +144,7 @@ static size_t find_surplus(const struct ops_item *log, size_t log_count,
     const struct ops_item *item = order <= 0 ? &log[l] : &replay[r];
     size_t in_log = order <= 0 ? count_run(log, l, log_count) : 0;
     size_t in_replay = order >= 0 ? count_run(replay, r, replay_count) : 0;
-    if (in_log != in_replay)
+    if (in_log != in_replay && !(is_host && is_recorder_read(item)))
       surplus[count++] = (struct surplus){*item, (int64_t)in_log - (int64_t)in_replay};
     l += in_log;
     r += in_replay;
@@ -169,7 +176,8 @@ static void print_reason(FILE *out, const struct pair *pair) {
   struct ops_item *left = sorted_copy(log), *right = sorted_copy(replay);
   struct surplus *surplus = calloc(log->kept + replay->kept + 1, sizeof *surplus);
   if (left && right && surplus) {
-    size_t count = find_surplus(left, log->kept, right, replay->kept, surplus);
+    size_t count =
+        find_surplus(left, log->kept, right, replay->kept, pair->log->level == 0, surplus);
     print_side(out, "    more in the log:    ", surplus, count, 1);
     print_side(out, "    more in the replay: ", surplus, count, -1);
     if (count == 0) fputs("    the same steps in another order\n", out);
