@@ -397,7 +397,8 @@ struct nst_stack_config {
   bool eager;             /* back the innermost guest's memory beforehand */
   bool first_touch[8];    /* and of level 1 and more, not beforehand but on first touch */
   enum nst_vmcs_access vmcs_access;
-  bool driven; /* the hypervisor at level depth - 1 is the caller's own code */
+  bool driven;           /* the hypervisor at level depth - 1 is the caller's own code */
+  bool shadow_paging[8]; /* of the hypervisor at each level: no EPT for its guest */
 };
 enum { NST_DEPTH_LIMIT = 6 };
 

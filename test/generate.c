@@ -24,11 +24,17 @@ enum {
   POINTERS = 0x43000,
   RESULTS = 0x44000,
   STRINGS = 0x50000,
+  TABLES = 0x60000, /* two page tables of its own, for the window */
+  PAGES = 0x70000,  /* what they map: stores below CALL, code that returns from there on */
+  CALL = 0x800,
   HANDLER_SIZE = 32,
   ACTION_BYTES = 160,
   ACTION_LIMIT = 300,
-  TIMER_VECTOR = 0x20
+  TIMER_VECTOR = 0x20,
+  WINDOW_PAGES = 8
 };
+/* A large page that maps the image here puts PAGES where the tables of the window have them. */
+#define WINDOW UINT64_C(0x40000000)
 
 /* splitmix64 */
 static uint64_t next(struct program *program) {
@@ -322,6 +328,99 @@ static void unmap(struct program *program) {
   memory_op(program, 0x89, R9, true);
 }
 
+/* ---- actions: its own page tables. Each change of an entry is followed by what makes it take
+ * effect, so the outcome depends on no cache. */
+
+static uint64_t window_address(struct program *program) {
+  return WINDOW + PAGES + 0x1000 * (uint64_t)below(program, WINDOW_PAGES);
+}
+
+static void put_invlpg(struct program *program, uint64_t linear) {
+  set(program, R10, linear);
+  PUT(program, 0x41, 0x0f, 0x01, 0x3a);
+}
+
+static void invalidate(struct program *program, uint64_t linear) {
+  switch (below(program, 4)) {
+    case 0:
+      PUT(program, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); /* CR3 = CR3 */
+      break;
+    case 1: /* CR4.PGE, there and back */
+      PUT(program, 0x0f, 0x20, 0xe0);
+      for (unsigned i = 0; i < 2; i++)
+        PUT(program, 0x48, 0x35, 0x80, 0, 0, 0, 0x0f, 0x22, 0xe0); /* XOR RAX; MOV to CR4 */
+      break;
+    default:
+      if (linear) put_invlpg(program, linear);
+      for (unsigned i = 0; i < WINDOW_PAGES && !linear; i++)
+        put_invlpg(program, WINDOW + PAGES + 0x1000 * (uint64_t)i);
+      break;
+  }
+}
+
+/* Present mostly; W, U, A and D at random, NX and a reserved bit seldom. */
+static uint64_t entry_flags(struct program *program) {
+  uint64_t flags = next(program) & 0x66;
+  if (below(program, 6)) flags |= 1;
+  if (!below(program, 4)) flags |= UINT64_C(1) << 63;
+  if (!below(program, 16)) flags |= UINT64_C(1) << 51;
+  return flags;
+}
+
+static void map_page(struct program *program) {
+  unsigned table = below(program, 2), page = below(program, WINDOW_PAGES);
+  uint64_t frame = program->image + PAGES + 0x1000 * (uint64_t)below(program, WINDOW_PAGES);
+  uint64_t linear = WINDOW + PAGES + 0x1000 * (uint64_t)page;
+  set(program, RAX, frame | entry_flags(program));
+  set(program, R10,
+      program->image + TABLES + 0x1000 * table + 8 * (uint64_t)(PAGES / 0x1000 + page));
+  memory_op(program, 0x89, RAX, true);
+  invalidate(program, linear);
+}
+
+/* Absent and used, then present: that needs no invalidation. */
+static void map_absent_page(struct program *program) {
+  unsigned page = below(program, WINDOW_PAGES);
+  uint64_t linear = WINDOW + PAGES + 0x1000 * (uint64_t)page;
+  uint64_t slot = program->image + TABLES + 8 * (uint64_t)(PAGES / 0x1000 + page);
+  set(program, RAX, 0);
+  set(program, R10, slot);
+  memory_op(program, 0x89, RAX, true);
+  put_invlpg(program, linear);
+  if (below(program, 2)) {
+    PUT(program, 0x4c, 0x8d, 0x3d, 3, 0, 0, 0); /* R15 = behind the access */
+    memory_op(program, below(program, 2) ? 0x89 : 0x8b, RAX, true);
+  }
+  set(program, RAX, (program->image + PAGES + 0x1000 * (uint64_t)page) | 1 | entry_flags(program));
+  set(program, R10, slot);
+  memory_op(program, 0x89, RAX, true);
+}
+
+static void map_directory(struct program *program) {
+  const uint64_t large = 1 << 7;
+  uint64_t entry = entry_flags(program);
+  if (below(program, 4))
+    entry |= program->image + TABLES + 0x1000 * (uint64_t)(!below(program, 4));
+  else
+    entry |= program->image | large;
+  set(program, RAX, below(program, 3) ? entry | 7 : entry);
+  set(program, R10, program->image + HV_GUEST_PD + 8 * (WINDOW >> 21));
+  memory_op(program, 0x89, RAX, true);
+  invalidate(program, 0);
+}
+
+static void use_window(struct program *program) {
+  static const uint8_t opcodes[] = {0x89, 0x8b, 0x01, 0x87, 0x39}; /* MOV, ADD, XCHG, CMP */
+  uint64_t address = window_address(program);
+  if (!below(program, 4)) {
+    set(program, R10, address + CALL + below(program, 0x700));
+    PUT(program, 0x41, 0xff, 0xd2); /* CALL R10 */
+    return;
+  }
+  set(program, R10, address + 8 * below(program, CALL / 8));
+  memory_op(program, opcodes[below(program, sizeof opcodes)], RAX, true);
+}
+
 static void device(struct program *program) {
   static const uint64_t addresses[] = {0xd8000000, 0xfee00030, 0xfee00080, 0x90000000};
   static const uint8_t opcodes[] = {0x88, 0x89, 0x8a, 0x8b};
@@ -338,10 +437,15 @@ static void action(struct program *program) {
       vmcall, control_register, reload_cr3,       single,    invalidate_page,
       xcr0,   debug_register,   blocked,          fault,     unmap,
       device, single,           control_register, write_msr, sleep};
+  static void (*const paging[])(struct program *) = {map_page,      map_page,   map_absent_page,
+                                                     map_directory, use_window, use_window,
+                                                     use_window,    use_window};
   size_t start = program->size;
   PUT(program, 0x4c, 0x8d, 0x3d); /* LEA R15, behind this action */
   put_value(program, 0, 4);
-  if (below(program, 2))
+  if (program->pages && below(program, 2))
+    paging[below(program, sizeof paging / sizeof paging[0])](program);
+  else if (below(program, 2))
     plain[below(program, sizeof plain / sizeof plain[0])](program);
   else
     system[below(program, sizeof system / sizeof system[0])](program);
@@ -417,7 +521,7 @@ static size_t write_handler(uint8_t *code, bool has_error) {
   static const uint8_t pop_error[] = {0x41, 0x5e};       /* POP R14 */
   static const uint8_t rest[] = {0x4c, 0x89, 0x3c, 0x24, /* MOV [RSP], R15 */
                                  0x49, 0xff, 0xc5,       /* INC R13 */
-                                 0x90, 0x90, 0x90,       /* */
+                                 0x41, 0x0f, 0x20, 0xd4, /* MOV R12, CR2 */
                                  0x48, 0xcf};            /* IRETQ */
   size_t size = 0;
   if (has_error) memcpy(code, pop_error, size = sizeof pop_error);
@@ -463,6 +567,11 @@ void generate_load(const struct program *program, struct nst_machine *machine, u
   }
   write_pointer(machine, image + POINTERS, sizeof gdt - 1, program->image + GDT);
   write_pointer(machine, image + POINTERS + 16, 16 * VECTORS - 1, program->image + IDT);
+  for (unsigned i = 0; i < WINDOW_PAGES; i++) {
+    uint8_t returns[0x1000 - CALL];
+    memset(returns, 0xc3, sizeof returns);
+    nst_mem_write(machine, image + PAGES + 0x1000 * (uint64_t)i + CALL, returns, sizeof returns);
+  }
   for (unsigned i = 0; i < 0x2000; i += 8) {
     uint64_t word = (program->seed + i) * UINT64_C(0x9e3779b97f4a7c15);
     nst_mem_write(machine, image + STRINGS + i, &word, sizeof word);

@@ -21,6 +21,7 @@ struct program {
   /* while generating */
   uint64_t random;
   bool in_loop;
+  bool pages; /* set by the caller: half of the actions are about its own page tables */
 };
 
 /* The same seed gives the same program, of about `actions` actions (at most 300). It uses the data

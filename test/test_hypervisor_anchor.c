@@ -1,71 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * Exits per operation against the recordings of real KVM 6.1: how many, and in which order. The
  * expectations are read from traces/recorded/profile-kvm-6.1.tsv; nothing under src reads it. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/hypervisor/hv.h"
-#include "test/test_hypervisor_stack.h"
+#include "test/test_hypervisor_recorded.h"
 
 #define PROFILE_TABLE "traces/recorded/profile-kvm-6.1.tsv"
 
-enum { ROUNDS = 4, STEP_LIMIT = 48, TOUCH = 0x100000 };
-
-/* What the recording has of one operation, typical round. */
-struct recorded {
-  unsigned exits[2]; /* without and with shadowing */
-  unsigned steps;
-  struct {
-    char operation[16];
-    char field[40];
-    uint32_t encoding;
-  } step[STEP_LIMIT];
-};
-
-static bool add_step(struct recorded *recorded, char **column) {
-  if (recorded->steps == STEP_LIMIT) return false;
-  recorded->exits[0] = (unsigned)strtoul(column[5], NULL, 10);
-  recorded->exits[1] = (unsigned)strtoul(column[6], NULL, 10);
-  unsigned at = recorded->steps++;
-  snprintf(recorded->step[at].operation, sizeof recorded->step[at].operation, "%s", column[8]);
-  snprintf(recorded->step[at].field, sizeof recorded->step[at].field, "%s", column[9]);
-  recorded->step[at].encoding = (uint32_t)strtoul(column[10], NULL, 16);
-  return true;
-}
-
-/* Variant 1 of the rows with this exit reason and case. */
-static bool read_recorded(struct recorded *recorded, const char *reason, const char *name) {
-  char line[512];
-  *recorded = (struct recorded){.steps = 0};
-  FILE *file = fopen(PROFILE_TABLE, "r");
-  if (!EXPECT_TRUE("opens " PROFILE_TABLE, file != NULL)) return false;
-  while (fgets(line, sizeof line, file)) {
-    char *column[12], *next = line;
-    unsigned count = 0;
-    while (next && count < 12) {
-      column[count++] = next;
-      next = strchr(next, '\t');
-      if (next) *next++ = 0;
-    }
-    if (count == 12 && !strcmp(column[0], reason) && !strcmp(column[1], name) &&
-        !strcmp(column[3], "1") && !add_step(recorded, column))
-      break;
-  }
-  fclose(file);
-  return EXPECT_TRUE(name, recorded->steps > 0);
-}
+enum { TOUCH = 0x100000 };
 
 /* ---- the operations */
-
-struct operation {
-  const char *reason, *recorded; /* in the table */
-  struct trace_event event;
-  uint64_t a_step, b_toggle; /* from round to round */
-};
-
-#define ARGUMENTS (TRACE_HAS_A | TRACE_HAS_B | TRACE_HAS_C | TRACE_HAS_D)
-#define EVENT(kind_name, ...) \
-  { .kind = TRACE_##kind_name, .level = 1, .flags = ARGUMENTS, __VA_ARGS__ }
 
 /* XSETBV comes last: before it the guest switches OSXSAVE on, and its first XSETBV gives it the
  * XCR0 that its hypervisor has, as in the recording. */
@@ -86,40 +31,11 @@ static const struct operation operations[] = {
 };
 enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 
-static const struct trace_event osxsave = EVENT(MOV_TO_CR, .a = 4, .b = 0x400a0);
-
-static void prepare(struct guest *guest, const struct operation *operation) {
-  if (operation->event.kind == TRACE_XSETBV) guest_play(guest, "OSXSAVE", &osxsave);
-}
-
-static struct trace_event event_of(const struct operation *operation, unsigned round) {
-  struct trace_event event = operation->event;
-  event.a += operation->a_step * round;
-  if (round % 2) event.b ^= operation->b_toggle;
-  return event;
-}
-
 static struct variant kvm(unsigned depth, bool shadowing) {
   return (struct variant){.depth = depth, .profile = "kvm-6.1", .no_shadowing = !shadowing};
 }
 
 /* ---- how many */
-
-/* The first round also sets things up: an address without memory becomes a device's page. */
-static void expect_rounds(struct guest *guest, const struct operation *operation, unsigned exits) {
-  char what[96];
-  prepare(guest, operation);
-  for (unsigned round = 0; round <= ROUNDS; round++) {
-    struct trace_event event = event_of(operation, round);
-    uint64_t unlisted = guest_unlisted(guest);
-    snprintf(what, sizeof what, "depth %u, %s, round %u", guest->stack->depth, operation->recorded,
-             round);
-    uint64_t found = guest_play(guest, what, &event);
-    if (round && !EXPECT_EQ(what, found, exits)) return;
-    strcat(what, ": unlisted");
-    if (!EXPECT_EQ(what, guest_unlisted(guest), unlisted)) return;
-  }
-}
 
 static void expect_recorded_exits(bool shadowing) {
   struct variant variant = kvm(2, shadowing);
@@ -127,7 +43,7 @@ static void expect_recorded_exits(bool shadowing) {
   if (guest_open(&guest, &variant))
     for (unsigned i = 0; i < OPERATIONS; i++) {
       struct recorded recorded;
-      if (read_recorded(&recorded, operations[i].reason, operations[i].recorded))
+      if (read_recorded(&recorded, PROFILE_TABLE, operations[i].reason, operations[i].recorded))
         expect_rounds(&guest, &operations[i], recorded.exits[shadowing]);
     }
   guest_close(&guest);
@@ -160,7 +76,8 @@ static void instruction_that_is_tried_again_costs_both_exits(void) {
       for (unsigned i = 0; i < sizeof twice / sizeof twice[0]; i++) {
         const struct operation *operation = &twice[i].operation;
         struct recorded recorded;
-        if (!read_recorded(&recorded, operation->reason, operation->recorded)) continue;
+        if (!read_recorded(&recorded, PROFILE_TABLE, operation->reason, operation->recorded))
+          continue;
         for (unsigned round = 0; round < ROUNDS; round++) {
           uint64_t found = guest_play(&guest, operation->recorded, &operation->event);
           guest_play(&guest, "CPUID", &cpuid);
@@ -179,7 +96,8 @@ static void halted_guest_waits_for_its_timer_as_recorded(void) {
     struct variant variant = kvm(2, shadowing);
     struct recorded recorded;
     struct guest guest;
-    if (guest_open(&guest, &variant) && read_recorded(&recorded, "HLT", "hlt until PIT tick")) {
+    if (guest_open(&guest, &variant) &&
+        read_recorded(&recorded, PROFILE_TABLE, "HLT", "hlt until PIT tick")) {
       guest_program_timer(&guest);
       for (unsigned round = 0; round < ROUNDS; round++)
         EXPECT_EQ("HLT", guest_play(&guest, "HLT", &hlt), recorded.exits[shadowing]);
@@ -232,7 +150,7 @@ static unsigned backing_exits(const struct recorded *recorded) {
 /* Here L0 has backed L1 beforehand; the retry of the nested guest is the exit that L0 keeps. */
 static void first_touch_exits_as_recorded_and_once_more(void) {
   struct recorded recorded;
-  if (!read_recorded(&recorded, "EPT_VIOLATION", "first touch of a page")) return;
+  if (!read_recorded(&recorded, PROFILE_TABLE, "EPT_VIOLATION", "first touch of a page")) return;
   unsigned backing = backing_exits(&recorded);
   EXPECT_EQ("steps of the recorded round in which L0 backs L1's page", backing, 1);
   const struct operation touch = {NULL, "first touch of a page",
@@ -265,7 +183,7 @@ static void another_xcr0_costs_two_exits_more(void) {
   struct guest guest;
   struct recorded recorded;
   const struct trace_event cpuid = EVENT(CPUID, .a = 1), xsetbv = EVENT(XSETBV, .a = 0, .b = 7);
-  if (guest_open(&guest, &variant) && read_recorded(&recorded, "CPUID", "cpuid")) {
+  if (guest_open(&guest, &variant) && read_recorded(&recorded, PROFILE_TABLE, "CPUID", "cpuid")) {
     EXPECT_EQ("OSXSAVE off", guest_play(&guest, "CPUID", &cpuid), recorded.exits[1]);
     guest_play(&guest, "OSXSAVE", &osxsave);
     EXPECT_EQ("XCR0 = 1", guest_play(&guest, "CPUID", &cpuid), recorded.exits[1] + 2);
@@ -312,62 +230,11 @@ static void vmcs_in_memory_costs_no_more_exits_than_shadowing(void) {
 
 /* ---- in which order */
 
-struct log {
-  unsigned count;
-  struct nst_exit_event exit[STEP_LIMIT + 1];
-};
-
-static void record(void *context, struct nst_cpu *cpu, const struct nst_exit_event *event) {
-  struct log *log = context;
-  (void)cpu;
-  if (log->count <= STEP_LIMIT) log->exit[log->count] = *event;
-  log->count++;
-}
-
-/* The reason and detail that a recorded step shows as when every VMX instruction exits. */
-static void expect_step(const char *what, const struct recorded *recorded, unsigned at,
-                        const struct nst_exit_event *exit) {
-  const char *operation = recorded->step[at].operation, *field = recorded->step[at].field;
-  const char *reason = operation;
-  char name[40];
-  uint64_t detail = recorded->step[at].encoding;
-  if (!strcmp(operation, "EXIT")) {
-    unsigned msr = 0;
-    if (!EXPECT_EQ(what, sscanf(field, "%39s %x", name, &msr), 2)) return;
-    reason = name;
-    detail = msr;
-  }
-  EXPECT_STRING(what, nst_exit_name(exit->reason), reason);
-  if (strcmp(operation, "VMRESUME")) EXPECT_EQ(what, exit->detail, detail);
-}
-
-static void expect_order(struct guest *guest, const struct operation *operation) {
-  struct recorded recorded;
-  struct log log = {.count = 0};
-  const struct nst_observer observer = {.context = &log, .exit = record};
-  char what[96];
-  if (!read_recorded(&recorded, operation->reason, operation->recorded)) return;
-  prepare(guest, operation);
-  for (unsigned round = 0; round < 3; round++) { /* the last one is looked at */
-    struct trace_event event = event_of(operation, round);
-    if (round == 2) nst_observe(guest->machine, &observer);
-    guest_play(guest, operation->recorded, &event);
-  }
-  nst_unobserve(guest->machine, &log);
-  if (!EXPECT_EQ(operation->recorded, log.count, recorded.steps + 1)) return;
-  uint64_t nested = log.exit[0].context;
-  for (unsigned i = 0; i < recorded.steps; i++) {
-    snprintf(what, sizeof what, "%s, step %u", operation->recorded, i + 1);
-    expect_step(what, &recorded, i, &log.exit[i + 1]);
-    EXPECT_TRUE(what, log.exit[i + 1].context != nested); /* L1's own */
-  }
-}
-
 static void guest_hypervisor_executes_in_recorded_order(void) {
   struct variant variant = kvm(2, false);
   struct guest guest;
   if (guest_open(&guest, &variant))
-    for (unsigned i = 0; i < OPERATIONS; i++) expect_order(&guest, &operations[i]);
+    for (unsigned i = 0; i < OPERATIONS; i++) expect_order(&guest, PROFILE_TABLE, &operations[i]);
   guest_close(&guest);
 }
 

@@ -15,6 +15,7 @@ struct variant {
   const char *innermost; /* but at the innermost hypervisor's, if not NULL */
   bool no_shadowing, no_tlb, eager;
   enum nst_vmcs_access access;
+  unsigned shadows; /* so many hypervisors, from the innermost one down, use shadow paging */
 };
 
 struct guest {
@@ -28,9 +29,10 @@ enum { GUEST_MEMORY = 8 << 20 };
 
 static inline const char *variant_text(const struct variant *variant, char *text, size_t size) {
   static const char *const access[] = {"", " access trap", " access memory"};
-  snprintf(text, size, "%s%s%s depth %u shadowing %s TLB %s%s%s", variant->profile,
-           variant->innermost ? " and " : "", variant->innermost ? variant->innermost : "",
-           variant->depth, variant->no_shadowing ? "off" : "on", variant->no_tlb ? "off" : "on",
+  snprintf(text, size, "%s%s%s depth %u (%u with shadow paging) shadowing %s TLB %s%s%s",
+           variant->profile, variant->innermost ? " and " : "",
+           variant->innermost ? variant->innermost : "", variant->depth, variant->shadows,
+           variant->no_shadowing ? "off" : "on", variant->no_tlb ? "off" : "on",
            variant->eager ? " eager" : "", access[variant->access]);
   return text;
 }
@@ -52,6 +54,8 @@ static inline bool guest_open(struct guest *guest, const struct variant *variant
   stack.vmcs_access = variant->access;
   for (unsigned i = 0; i < 8; i++) stack.profile[i] = variant->profile;
   if (variant->innermost) stack.profile[variant->depth - 1] = variant->innermost;
+  for (unsigned i = 0; i < variant->depth; i++)
+    stack.shadow_paging[i] = i + variant->shadows >= variant->depth;
   variant_text(variant, text, sizeof text);
   if (!EXPECT_EQ(text, nst_stack_create(&guest->machine, &config, &stack), NST_OK)) return false;
   guest->cpu = nst_cpu(guest->machine, 0);

@@ -7,8 +7,16 @@
 #include "test/generate.h"
 #include "test/test_hypervisor_stack.h"
 
-enum { PROGRAMS = 8, DEEP_PROGRAMS = 2, ACTIONS = 60, BUDGET = 1 << 20, STATE_REGISTERS = 18 };
+enum {
+  PROGRAMS = 8,
+  PAGES_PROGRAMS = 16,
+  DEEP_PROGRAMS = 2,
+  ACTIONS = 60,
+  BUDGET = 1 << 20,
+  STATE_REGISTERS = 18
+};
 #define SEED UINT64_C(0x6e6573746f72)
+#define PAGES_SEED UINT64_C(0x706167696e67) /* from here on: programs about page tables */
 
 struct outcome {
   uint64_t hash;
@@ -28,6 +36,7 @@ static bool run_program(struct outcome *outcome, uint64_t seed, const struct var
            variant_text(variant, text, sizeof text));
   if (program && guest_open(&guest, variant)) {
     struct nst_cpu *cpu = guest.cpu;
+    program->pages = seed >= PAGES_SEED;
     generate_program(program, seed, guest.player.image, ACTIONS);
     generate_load(program, guest.machine, guest.player.memory_base);
     nst_reg_write(cpu, NST_REG_RIP, program->entry);
@@ -145,6 +154,39 @@ static void every_profile_ends_in_the_same_state(void) {
     }
 }
 
+/* Programs that change their own page tables, under EPT on EPT, shadow tables on EPT and shadow
+ * tables on shadow tables; the switches take turns. */
+static void every_paging_scheme_ends_in_the_same_state(void) {
+  const struct variant reference = variant_of(1, 0);
+  for (unsigned i = 0; i < PAGES_PROGRAMS; i++) {
+    uint64_t seed = i % 4 ? PAGES_SEED + i : SEED + i;
+    struct outcome expected, outcome;
+    if (!run_program(&expected, seed, &reference)) return;
+    for (unsigned depth = 1; depth <= 3; depth++)
+      for (unsigned shadows = 0; shadows <= depth; shadows++)
+        for (unsigned number = 0; number < 2; number++) {
+          struct variant variant = variant_of(depth, (i + depth + shadows + 4 * number) % 16);
+          variant.shadows = shadows;
+          if (!run_program(&outcome, seed, &variant) ||
+              !expect_same_state(&outcome, &expected, seed, &variant))
+            return;
+        }
+  }
+}
+
+static void shadows_on_shadows_at_depth_4_end_in_the_same_state(void) {
+  const struct variant reference = variant_of(1, 0);
+  struct outcome expected, outcome;
+  if (!run_program(&expected, PAGES_SEED, &reference)) return;
+  for (unsigned shadows = 1; shadows <= 4; shadows++) {
+    struct variant variant = variant_of(4, shadows);
+    variant.shadows = shadows;
+    if (!run_program(&outcome, PAGES_SEED, &variant) ||
+        !expect_same_state(&outcome, &expected, PAGES_SEED, &variant))
+      return;
+  }
+}
+
 static void same_run_makes_the_same_exits(void) {
   for (unsigned depth = 1; depth <= 3; depth++)
     for (unsigned number = 0; number < 8; number++) {
@@ -173,6 +215,9 @@ CU_TestInfo hypervisor_transparent_tests[] = {
     {"depth_4_ends_in_the_same_state", depth_4_ends_in_the_same_state},
     {"any_vmcs_access_ends_in_the_same_state", any_vmcs_access_ends_in_the_same_state},
     {"every_profile_ends_in_the_same_state", every_profile_ends_in_the_same_state},
+    {"every_paging_scheme_ends_in_the_same_state", every_paging_scheme_ends_in_the_same_state},
+    {"shadows_on_shadows_at_depth_4_end_in_the_same_state",
+     shadows_on_shadows_at_depth_4_end_in_the_same_state},
     {"same_run_makes_the_same_exits", same_run_makes_the_same_exits},
     {"different_seeds_end_in_different_states", different_seeds_end_in_different_states},
     CU_TEST_INFO_NULL};

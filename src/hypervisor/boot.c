@@ -12,7 +12,6 @@ enum {
   MSR_VMX_TRUE_PIN = 0x48d,
   MSR_VMX_TERTIARY = 0x492,
   MSR_COUNT = 20,
-  OWN_VPID = 1,
   HOST_CS = 0x08,
   HOST_DATA = 0x10,
   HOST_TSS = 0x18
@@ -43,6 +42,18 @@ static uint64_t adjust(struct hv *hv, enum vmcs_control_word word, uint64_t want
   return (wanted | (value & UINT32_MAX)) & value >> 32;
 }
 
+/* What there is only with EPT, as features and as secondary controls. */
+#define WITH_EPT                                                                            \
+  (UINT64_C(1) << VMCS_HAS_EPT | UINT64_C(1) << VMCS_HAS_UNRESTRICTED_GUEST |               \
+   UINT64_C(1) << VMCS_HAS_VM_FUNCTIONS | UINT64_C(1) << VMCS_HAS_PML |                     \
+   UINT64_C(1) << VMCS_HAS_EPT_VIOLATION_VE | UINT64_C(1) << VMCS_HAS_MODE_BASED_EPT_EXEC | \
+   UINT64_C(1) << VMCS_HAS_SUB_PAGE_WRITE)
+#define CONTROLS_WITH_EPT                                                                     \
+  (VMCS_BIT(SECONDARY_EXEC_ENABLE_EPT) | VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST) |        \
+   VMCS_BIT(SECONDARY_EXEC_ENABLE_VMFUNC) | VMCS_BIT(SECONDARY_EXEC_ENABLE_PML) |             \
+   VMCS_BIT(SECONDARY_EXEC_EPT_VIOLATION_VE) | VMCS_BIT(SECONDARY_EXEC_MODE_BASED_EPT_EXEC) | \
+   VMCS_BIT(SECONDARY_EXEC_SUB_PAGE_WRITE))
+
 static void find_features(struct hv *hv) {
   static const struct {
     uint8_t word, bit;
@@ -55,7 +66,25 @@ static void find_features(struct hv *hv) {
   hv->features = 1;
   for (unsigned i = 0; i < sizeof feature / sizeof feature[0]; i++)
     if (may[feature[i].word] >> feature[i].bit & 1) hv->features |= UINT64_C(2) << i;
+  if (hv->flags & HV_SHADOW_PAGING) hv->features &= ~WITH_EPT;
   hv_store(hv, HV_AT(features), hv->features);
+}
+
+/* CR0.WP stays set, or the guest could write what its shadow protects. */
+static void prepare_shadows(struct hv *hv) {
+  const uint64_t write_protect = 1 << 16;
+  uint32_t sizes[4];
+  hv_store(hv, HV_AT(own_cr_fixed), hv_load(hv, HV_AT(own_cr_fixed)) | write_protect);
+  nst_cpuid(hv->cpu, 0x80000008, 0, sizes);
+  hv_store(hv, HV_AT(physical_bits), sizes[0] & 0xff);
+}
+
+/* A guest hypervisor whose own guest's memory this one shadows gets no EPT. */
+static uint64_t without_ept(unsigned msr, uint64_t value) {
+  const uint64_t invvpid = UINT64_C(0xfff) << 32, stores_lma = 1 << 5;
+  if (msr == MSR_VMX_PROCBASED2) return value & ~(CONTROLS_WITH_EPT << 32);
+  if (msr == MSR_VMX_EPT_VPID) return value & invvpid;
+  return msr == MSR_VMX_MISC ? value & ~stores_lma : value;
 }
 
 /* What the guest is offered: what this level has, with a VMCS format of its own. */
@@ -65,11 +94,13 @@ static void offer_capabilities(struct hv *hv) {
     uint64_t value = capability(hv, MSR_VMX_BASIC + i);
     if (MSR_VMX_BASIC + i == MSR_VMX_BASIC) value = basic;
     if (MSR_VMX_BASIC + i == MSR_VMX_TERTIARY) value = 0;
+    if (!hv_has(hv, VMCS_HAS_EPT)) value = without_ept(MSR_VMX_BASIC + i, value);
     hv_store(hv, HV_AT(capability) + 8 * i, value);
   }
   for (unsigned i = 0; i < 4; i++)
     hv_store(hv, HV_AT(own_cr_fixed) + 8 * i,
              hv_load(hv, HV_AT(capability) + 8 * (MSR_VMX_CR0_FIXED0 - MSR_VMX_BASIC + i)));
+  if (!hv_has(hv, VMCS_HAS_EPT)) prepare_shadows(hv);
 }
 
 static void enter_vmx(struct hv *hv) {
@@ -137,6 +168,7 @@ static void make_bitmaps(struct hv *hv) {
 
 static void back_memory(struct hv *hv) {
   enum { LARGE = 1 << 21 };
+  if (!hv_has(hv, VMCS_HAS_EPT)) return; /* shadows are always filled on demand */
   uint64_t eptp = hv_ept_new(hv, false), size = hv_load(hv, HV_AT(guest_size));
   /* The boot image is always there. */
   for (uint64_t at = hv->flags & HV_EAGER ? 0 : size - HV_GUEST_IMAGE; at < size; at += LARGE)
@@ -152,8 +184,7 @@ static void set_controls(struct hv *hv) {
                      VMCS_BIT(CPU_BASED_USE_TSC_OFFSETTING) | VMCS_BIT(CPU_BASED_MWAIT_EXITING) |
                      VMCS_BIT(CPU_BASED_MONITOR_EXITING) | VMCS_BIT(CPU_BASED_RDPMC_EXITING) |
                      VMCS_BIT(CPU_BASED_ACTIVATE_SECONDARY_CONTROLS);
-  uint64_t secondary = VMCS_BIT(SECONDARY_EXEC_ENABLE_EPT) | VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID) |
-                       VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST) |
+  uint64_t secondary = VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID) |
                        VMCS_BIT(SECONDARY_EXEC_WBINVD_EXITING) |
                        VMCS_BIT(SECONDARY_EXEC_ENABLE_RDTSCP);
   uint64_t exit = VMCS_BIT(VM_EXIT_HOST_ADDR_SPACE_SIZE) | VMCS_BIT(VM_EXIT_ACK_INTR_ON_EXIT) |
@@ -164,13 +195,18 @@ static void set_controls(struct hv *hv) {
                    VMCS_BIT(VM_ENTRY_LOAD_IA32_PAT) | VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER);
   hv_set(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL,
          adjust(hv, WORD_PIN, VMCS_BIT(PIN_BASED_EXT_INTR_MASK) | VMCS_BIT(PIN_BASED_NMI_EXITING)));
+  const uint64_t cr3 = VMCS_BIT(CPU_BASED_CR3_LOAD_EXITING) | VMCS_BIT(CPU_BASED_CR3_STORE_EXITING);
+  bool ept = hv_has(hv, VMCS_HAS_EPT);
+  if (ept) secondary |= VMCS_BIT(SECONDARY_EXEC_ENABLE_EPT);
+  if (ept) secondary |= VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST);
+  if (!ept) primary |= cr3 | VMCS_BIT(CPU_BASED_INVLPG_EXITING);
   hv_set(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL,
-         adjust(hv, WORD_PRIMARY, primary) &
-             ~(VMCS_BIT(CPU_BASED_CR3_LOAD_EXITING) | VMCS_BIT(CPU_BASED_CR3_STORE_EXITING)));
+         adjust(hv, WORD_PRIMARY, primary) & (ept ? ~cr3 : UINT64_MAX));
   hv_set(hv, FIELD_SECONDARY_VM_EXEC_CONTROL, adjust(hv, WORD_SECONDARY, secondary));
   hv_set(hv, FIELD_VM_EXIT_CONTROLS, adjust(hv, WORD_EXIT, exit));
   hv_set(hv, FIELD_VM_ENTRY_CONTROLS, adjust(hv, WORD_ENTRY, entry));
-  hv_set(hv, FIELD_EXCEPTION_BITMAP, 1 << 6 | 1 << 17 | 1 << 18); /* #UD, #AC, #MC */
+  /* #UD, #AC, #MC; without EPT #PF, whatever its error code. */
+  hv_set(hv, FIELD_EXCEPTION_BITMAP, 1 << 6 | 1 << 17 | 1 << 18 | (ept ? 0 : 1 << 14));
   hv_set(hv, FIELD_PAGE_FAULT_ERROR_CODE_MASK, 0);
   hv_set(hv, FIELD_PAGE_FAULT_ERROR_CODE_MATCH, 0);
   hv_set(hv, FIELD_TSC_OFFSET, 0);
@@ -178,11 +214,12 @@ static void set_controls(struct hv *hv) {
   hv_set(hv, FIELD_VMREAD_BITMAP, HV_VMREAD_BITMAP);
   hv_set(hv, FIELD_VMWRITE_BITMAP, HV_VMWRITE_BITMAP);
   hv_set(hv, FIELD_EPT_POINTER, hv_load(hv, HV_AT(eptp)));
-  hv_set(hv, FIELD_VIRTUAL_PROCESSOR_ID, OWN_VPID);
+  hv_set(hv, FIELD_VIRTUAL_PROCESSOR_ID, hv_vpid(HV_REGION_OWN));
   hv_set(hv, FIELD_VMCS_LINK_POINTER, UINT64_MAX);
-  /* The guest owns what KVM lets it own: CR0.TS; PVI, TSD, DE, OSFXSR, OSXMMEXCPT, PGE of CR4. */
+  /* The guest owns what KVM lets it own: CR0.TS; PVI, TSD, DE, OSFXSR, OSXMMEXCPT, and with EPT
+   * PGE, of CR4. */
   hv_set(hv, FIELD_CR0_GUEST_HOST_MASK, ~UINT64_C(8));
-  hv_set(hv, FIELD_CR4_GUEST_HOST_MASK, ~UINT64_C(0x68e));
+  hv_set(hv, FIELD_CR4_GUEST_HOST_MASK, ept ? ~UINT64_C(0x68e) : ~UINT64_C(0x60e));
 }
 
 static void set_host(struct hv *hv) {
@@ -237,7 +274,7 @@ static void set_guest(struct hv *hv) {
   hv_set(hv, FIELD_CR0_READ_SHADOW, cr0);
   hv_set(hv, FIELD_GUEST_CR4, cr4_visible | hv_load(hv, HV_AT(own_cr_fixed) + 16));
   hv_set(hv, FIELD_CR4_READ_SHADOW, cr4_visible);
-  hv_set(hv, FIELD_GUEST_CR3, hypervisor ? (uint64_t)HV_PML4 : image + HV_GUEST_PML4);
+  hv_set_cr3(hv, HV_REGION_OWN, hypervisor ? (uint64_t)HV_PML4 : image + HV_GUEST_PML4);
   set_segments(hv, hypervisor ? (uint64_t)HV_TSS : image + HV_GUEST_TSS);
   hv_set(hv, FIELD_GUEST_GDTR_BASE, hypervisor ? (uint64_t)HV_GDT : image + HV_GUEST_GDT);
   hv_set(hv, FIELD_GUEST_GDTR_LIMIT, 0xffff);

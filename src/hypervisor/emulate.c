@@ -133,7 +133,7 @@ static bool lets_retry(struct hv *hv, uint64_t rip, uint64_t address) {
 
 /* The instruction at RIP, in software. The local APIC's page is memory to a hypervisor whose
  * processor can virtualize accesses to it: it may have to be tried again. */
-static void emulate(struct hv *hv, uint64_t address) {
+void hv_emulate_access(struct hv *hv, uint64_t address) {
   hv_run(hv, ROUTINE_EMULATE);
   uint64_t rip = hv_get(hv, FIELD_GUEST_RIP);
   struct bytes bytes = {{0}, 0, 0, false};
@@ -167,10 +167,10 @@ void hv_handle_ept_violation(struct hv *hv) {
   }
   if (address >> 12 != APIC_PAGE && !hv->profile->no_mmio_entry && !hv_pool_is_low(hv))
     hv_ept_map(hv, eptp, address, 0, 1, HV_EPT_MMIO);
-  emulate(hv, address);
+  hv_emulate_access(hv, address);
 }
 
 void hv_handle_ept_misconfig(struct hv *hv) {
   hv_run(hv, ROUTINE_MMIO_FAULT);
-  emulate(hv, hv_get(hv, FIELD_GUEST_PHYSICAL_ADDRESS));
+  hv_emulate_access(hv, hv_get(hv, FIELD_GUEST_PHYSICAL_ADDRESS));
 }

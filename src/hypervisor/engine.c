@@ -142,6 +142,8 @@ static void write_row(struct hv *hv, enum vmcs_field field) {
     write_now(hv, field, fields->value[field]);
   else if (is_durable(field) && hv->region != HV_REGION_SHADOW)
     write_now(hv, field, hv_load(hv, copy_offset(hv, field)));
+  else if (field == FIELD_GUEST_CR3 && !hv_has(hv, VMCS_HAS_EPT)) /* its own shadow's, then */
+    write_now(hv, field, hv_load(hv, HV_AT(root) + 8 * (size_t)hv->region));
   else
     write_now(hv, field, hv_get(hv, field));
 }
@@ -161,7 +163,15 @@ void hv_need_region(struct hv *hv, enum hv_region region) {
   load_region(hv, region);
 }
 
-static bool applies(const struct hv *hv, const struct hv_row *row) {
+/* True if the region already holds this value. */
+static bool holds(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  const struct hv_fields *fields = hv->now;
+  if (fields->mark[field] & HV_KNOWN) return fields->value[field] == value;
+  if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return false;
+  return hv_load(hv, copy_offset(hv, field)) == value;
+}
+
+static bool applies(struct hv *hv, const struct hv_row *row) {
   switch ((enum hv_condition)row->condition) {
     case HV_ALWAYS:
       return true;
@@ -173,10 +183,17 @@ static bool applies(const struct hv *hv, const struct hv_row *row) {
       return !(hv->flags & HV_GRANTS_VMCS);
     case HV_PENDING:
       return hv->now->mark[row->argument] & HV_IS_PENDING;
+    case HV_CHANGED:
+      return hv->now->mark[row->argument] & HV_IS_PENDING &&
+             !holds(hv, (enum vmcs_field)row->argument, hv->now->next[row->argument]);
     case HV_USER:
       return hv->user;
     case HV_DEBUG:
       return hv->flags & HV_DEBUG_LENT;
+    case HV_EPT:
+      return hv_has(hv, VMCS_HAS_EPT);
+    case HV_NO_EPT:
+      return !hv_has(hv, VMCS_HAS_EPT);
   }
   return false;
 }
@@ -295,14 +312,6 @@ void hv_run(struct hv *hv, enum hv_routine routine) {
     if (row->condition == HV_ALWAYS || applies(hv, row)) run_row(hv, row);
 }
 
-/* True if the region already holds this value. */
-static bool holds(struct hv *hv, enum vmcs_field field, uint64_t value) {
-  const struct hv_fields *fields = hv->now;
-  if (fields->mark[field] & HV_KNOWN) return fields->value[field] == value;
-  if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return false;
-  return hv_load(hv, copy_offset(hv, field)) == value;
-}
-
 void hv_flush(struct hv *hv) {
   struct hv_fields *fields = hv->now;
   for (unsigned word = 0; word < sizeof fields->set / sizeof fields->set[0]; word++) {
@@ -347,6 +356,8 @@ static void restore_registers(struct hv *hv) {
 enum nst_native_end hv_enter(struct hv *hv) {
   if (hv->flags & HV_PUSH_DUE && hv->region == HV_REGION_OWN) hv_nested_push(hv);
   need_vmx(hv);
+  hv_use_shadow(hv, hv->region);
+  hv_flush_translations(hv);
   hv_run(hv, ROUTINE_ENTER);
   hv_flush(hv);
   give_xcr0(hv);

@@ -3,7 +3,7 @@
  * hypervisor did not ask for them. One small function per exit reason. */
 #include "src/hypervisor/hv.h"
 
-enum { VECTOR_UD = 6, VECTOR_GP = 13, BLOCKED_BY_STI_OR_MOV_SS = 3 };
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, BLOCKED_BY_STI_OR_MOV_SS = 3 };
 
 void hv_skip(struct hv *hv) {
   hv_run(hv, ROUTINE_SKIP);
@@ -15,17 +15,26 @@ void hv_skip(struct hv *hv) {
 }
 
 void hv_inject(struct hv *hv, unsigned vector, bool has_error, uint32_t error) {
-  enum { HARDWARE_EXCEPTION = 3 << 8, DELIVER_ERROR = 1 << 11 };
+  enum { HARDWARE_EXCEPTION = 3 << 8, DELIVER_ERROR = 1 << 11, RESUME_FLAG = 1 << 16 };
   uint64_t info = UINT64_C(1) << 31 | HARDWARE_EXCEPTION | vector;
   if (has_error) {
     info |= DELIVER_ERROR;
     hv_set(hv, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE, error);
   }
   hv_set(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, info);
+  /* The saved image of a fault's RFLAGS has RF; the processor sees to that only for its own. */
+  hv_run(hv, ROUTINE_INJECT_FLAGS);
+  if (vector != VECTOR_DB)
+    hv_set(hv, FIELD_GUEST_RFLAGS, hv_get(hv, FIELD_GUEST_RFLAGS) | RESUME_FLAG);
   hv_run(hv, ROUTINE_INJECT);
 }
 
 /* ---- control and debug registers */
+
+/* Changes of these drop cached translations: SDM 3A "Operations that Invalidate TLBs and
+ * Paging-Structure Caches". */
+#define FLUSHING_CR0 UINT64_C(0x80010000) /* PG, WP */
+#define FLUSHING_CR4 UINT64_C(0x3200b0)   /* PSE, PAE, PGE, PCIDE, SMEP, SMAP */
 
 /* Bits that the guest itself may change without an exit stay as the processor has them. */
 static void set_control_register(struct hv *hv, unsigned cr, uint64_t value) {
@@ -33,9 +42,11 @@ static void set_control_register(struct hv *hv, unsigned cr, uint64_t value) {
   enum vmcs_field guest = cr ? FIELD_GUEST_CR4 : FIELD_GUEST_CR0;
   uint64_t must = hv_load(hv, HV_AT(own_cr_fixed) + (cr ? 16 : 0));
   /* Nobody here switches paging or protection off: the guest is in 64-bit mode. */
+  uint64_t changed = value ^ hv_copy(hv, hv->region, shadow);
   hv_set(hv, shadow, value);
   hv_set(hv, guest, value | must);
   hv_run(hv, cr ? ROUTINE_SET_CR4 : ROUTINE_SET_CR0);
+  if (changed & (cr ? FLUSHING_CR4 : FLUSHING_CR0)) hv_translations_dropped(hv);
 }
 
 static bool is_valid_cr(struct hv *hv, unsigned cr, uint64_t value) {
@@ -59,9 +70,11 @@ static void set_operand_gpr(struct hv *hv, unsigned reg, uint64_t value) {
 }
 
 static void write_cr(struct hv *hv, unsigned cr, uint64_t value) {
-  if (cr == 3) {
-    hv_set(hv, FIELD_GUEST_CR3, value & ~(UINT64_C(1) << 63));
-  } else if (is_valid_cr(hv, cr, value)) {
+  const uint64_t keep = UINT64_C(1) << 63;
+  if (cr == 3 && hv_is_valid_cr3(hv, value & ~keep)) {
+    hv_set_cr3(hv, hv->region, value & ~keep);
+    hv_translations_dropped(hv);
+  } else if (cr != 3 && is_valid_cr(hv, cr, value)) {
     set_control_register(hv, cr, value);
   } else {
     hv_inject(hv, VECTOR_GP, true, 0);
@@ -81,7 +94,7 @@ static void handle_cr(struct hv *hv) {
       write_cr(hv, cr, operand_gpr(hv, reg));
       return;
     case 1:
-      set_operand_gpr(hv, reg, cr == 3 ? hv_get(hv, FIELD_GUEST_CR3) : 0);
+      set_operand_gpr(hv, reg, cr == 3 ? hv_get_cr3(hv) : 0);
       hv_skip(hv);
       return;
     case 2: /* CLTS */
@@ -184,6 +197,10 @@ static void handle_hlt(struct hv *hv) {
 static void handle_event(struct hv *hv) {
   hv_run(hv, ROUTINE_EXIT_EVENT);
   uint64_t info = hv_get(hv, FIELD_VM_EXIT_INTR_INFO);
+  if (hv_is_page_fault(info) && !hv_has(hv, VMCS_HAS_EPT)) {
+    hv_handle_page_fault(hv);
+    return;
+  }
   bool has_error = info >> 11 & 1;
   uint64_t error = has_error ? hv_get(hv, FIELD_VM_EXIT_INTR_ERROR_CODE) : 0;
   hv_inject(hv, info & 0xff, has_error, (uint32_t)error);
@@ -196,6 +213,7 @@ void hv_shut_down(struct hv *hv) {
 
 static void handle_invlpg(struct hv *hv) {
   hv_run(hv, ROUTINE_QUALIFICATION);
+  hv_translation_dropped(hv, hv_get(hv, FIELD_EXIT_QUALIFICATION));
   hv_skip(hv);
 }
 

@@ -33,7 +33,11 @@ enum hv_layout {
   HV_VMREAD_BITMAP = 0x13000,
   HV_VMWRITE_BITMAP = 0x14000,
   HV_POOL = 0x200000,
-  HV_CHILD_BASE = 0x4000000 /* its guest's memory, 64 MiB up */
+  HV_POOL_END = 0x37d0000,
+  HV_DOUBT_LIST = 0x37d0000,  /* shadow paging: guest tables that may have changed */
+  HV_SHADOW_ROWS = 0x37e0000, /* its tables */
+  HV_PAGE_INFO = 0x3800000,   /* and what it knows of each page of the guest */
+  HV_CHILD_BASE = 0x4000000   /* its guest's memory, 64 MiB up */
 };
 /* The innermost guest's boot image, in its topmost 2 MiB: offsets from the start of those. */
 enum hv_guest_layout {
@@ -65,6 +69,7 @@ enum {
   HV_MSR_SLOTS = 8,
   HV_ROW_MSRS = 7
 };
+enum { HV_SHADOW_LIMIT = 4096, HV_DOUBT_LIMIT = 512 };
 #define HV_NO_VMCS UINT64_MAX
 enum { HV_TIMER_VECTOR = 0x30 }; /* of every hypervisor's own timer, as its kernel sets its PIC */
 #define HV_DR6_RESET 0xffff0ff0
@@ -84,10 +89,12 @@ enum hv_flag {
   HV_DEBUG_LENT = 1 << 13,   /* the guest has the debug registers to itself */
   HV_TIMER_LINE = 1 << 14,   /* the guest's timer has raised its line of the PIC */
   /* enum nst_vmcs_access, as the builder of the stack fixed it */
-  HV_TRAPS_VMCS = 1 << 20,   /* the guest's VMREAD and VMWRITE always exit */
-  HV_GRANTS_VMCS = 1 << 21,  /* the guest reaches its VMCS in memory */
-  HV_VMCS_GRANTED = 1 << 22, /* this hypervisor does so with its own */
-  HV_VMX_LEFT = 1 << 23      /* VMXOFF: nothing is current, HV_REGION_CURRENT was last */
+  HV_TRAPS_VMCS = 1 << 20,    /* the guest's VMREAD and VMWRITE always exit */
+  HV_GRANTS_VMCS = 1 << 21,   /* the guest reaches its VMCS in memory */
+  HV_VMCS_GRANTED = 1 << 22,  /* this hypervisor does so with its own */
+  HV_VMX_LEFT = 1 << 23,      /* VMXOFF: nothing is current, HV_REGION_CURRENT was last */
+  HV_SHADOW_PAGING = 1 << 24, /* no EPT for its guest, whatever the processor offers */
+  HV_FLUSH_DUE = 1 << 25      /* cached translations must go before the next entry */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */
@@ -106,6 +113,10 @@ struct hv_state {
   uint64_t current_revision;
   uint64_t checked;   /* groups of entry checks that it passed and that no write touched since */
   uint64_t last_vpid; /* that the guest hypervisor gave its guest */
+  uint64_t guest_cr3; /* of the direct guest, where it is not in the VMCS */
+  uint64_t physical_bits;
+  uint64_t root_key[2], root[2]; /* shadow that each region runs on, own and merged */
+  uint64_t shadow_count, doubt_count;
   uint64_t nested_eptp[HV_EPT_SLOTS], merged_eptp[HV_EPT_SLOTS], next_slot;
   uint64_t host_xcr0, guest_xcr0;
   uint64_t dr[4], dr6;
@@ -301,6 +312,30 @@ uint64_t hv_merged_eptp(struct hv *hv, uint64_t nested_eptp);
 /* INVEPT by the guest hypervisor: drops merged translations of one EPTP, or of all (0). */
 void hv_merged_invalidate(struct hv *hv, uint64_t nested_eptp);
 
+/* ---- shadow.c, shadow_fault.c: paging without EPT. With EPT most of these do nothing. */
+/* CR3 of the guest that runs, as it sees it. */
+uint64_t hv_get_cr3(struct hv *hv);
+void hv_set_cr3(struct hv *hv, enum hv_region region, uint64_t value);
+bool hv_is_valid_cr3(struct hv *hv, uint64_t value);
+/* The region's guest runs on the shadow of its tables from now on. */
+void hv_use_shadow(struct hv *hv, enum hv_region region);
+/* The guest that runs has dropped all cached translations, or those of one address. */
+void hv_translations_dropped(struct hv *hv);
+void hv_translation_dropped(struct hv *hv, uint64_t linear);
+/* Before an entry: what the processor may have cached of changed shadows goes. */
+void hv_flush_translations(struct hv *hv);
+/* This hypervisor itself wrote to the guest's memory at this address of its own. */
+void hv_shadow_written(struct hv *hv, uint64_t own);
+void hv_handle_page_fault(struct hv *hv);
+/* Of VM-exit interruption information: hardware exception 14, valid. */
+static inline bool hv_is_page_fault(uint64_t info) {
+  return (info >> 31 & 1) && (info & 0x7ff) == 0x30e;
+}
+/* VPID that a region's guest runs with. */
+static inline uint16_t hv_vpid(enum hv_region region) {
+  return region == HV_REGION_MERGED ? 2 : 1;
+}
+
 /* ---- handle.c: exits that this hypervisor handles itself */
 void hv_handle(struct hv *hv, uint32_t reason);
 void hv_skip(struct hv *hv);
@@ -317,6 +352,8 @@ void hv_cpuid_init(struct hv *hv);
 void hv_msr_init(struct hv *hv);
 void hv_handle_ept_violation(struct hv *hv);
 void hv_handle_ept_misconfig(struct hv *hv);
+/* The instruction at RIP, in software: it accessed an address without memory. */
+void hv_emulate_access(struct hv *hv, uint64_t address);
 
 /* ---- interrupt.c: the guest's PIC and PIT, the hypervisor's own timer */
 bool hv_interrupt_port(unsigned port);
@@ -340,6 +377,10 @@ void hv_nested_exit(struct hv *hv, uint32_t reason);
 void hv_nested_enter(struct hv *hv);
 /* An exit that is not the processor's: reason, qualification, guest-physical address as given. */
 void hv_reflect(struct hv *hv, uint32_t reason, uint64_t qualification, uint64_t guest_physical);
+/* Does the guest hypervisor want this exception of its guest? */
+bool hv_wants_exception(struct hv *hv, unsigned vector, uint64_t error);
+/* The guest that runs shuts down, unless its hypervisor is to see the triple fault. */
+void hv_triple_fault(struct hv *hv);
 void hv_nested_push(struct hv *hv);
 void hv_nested_pull(struct hv *hv);
 void hv_rare_fetch(struct hv *hv);

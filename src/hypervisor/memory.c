@@ -81,7 +81,7 @@ static uint64_t runner_memory(struct hv *hv, uint64_t physical) {
 
 bool hv_guest_linear(struct hv *hv, uint64_t linear, uint64_t *own) {
   enum { PRESENT = 1, LARGE = 1 << 7 };
-  uint64_t table = hv_get(hv, FIELD_GUEST_CR3);
+  uint64_t table = hv_get_cr3(hv);
   for (unsigned level = 4; level; level--) {
     uint64_t slot = runner_memory(hv, entry_address(table, linear, level));
     if (slot == UINT64_MAX) return false;
@@ -118,9 +118,12 @@ bool hv_write_guest(struct hv *hv, uint64_t linear, unsigned size, uint64_t valu
     if (!hv_guest_linear(hv, linear + i, &own)) return false;
   if ((linear & 0xfff) + size <= 0x1000 && hv_guest_linear(hv, linear, &own)) {
     nst_store(hv->cpu, own, size, value);
+    hv_shadow_written(hv, own);
     return true;
   }
-  for (unsigned i = 0; i < size && hv_guest_linear(hv, linear + i, &own); i++)
+  for (unsigned i = 0; i < size && hv_guest_linear(hv, linear + i, &own); i++) {
     nst_store(hv->cpu, own, 1, value >> 8 * i & 0xff);
+    hv_shadow_written(hv, own);
+  }
   return true;
 }

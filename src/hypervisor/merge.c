@@ -4,8 +4,6 @@
 #include "src/hypervisor/hv.h"
 #include "vmcs/check.h"
 
-enum { MERGED_VPID = 2 };
-
 const uint8_t hv_field_group[FIELD_COUNT] = {
 #define HV_GROUP(field, groups) [FIELD_##field] = (groups),
 #include "src/hypervisor/group.def"
@@ -86,7 +84,6 @@ static void merge_guest_state(struct hv *hv) {
                                     FIELD_VM_ENTRY_INSTRUCTION_LEN,
                                     FIELD_GUEST_INTERRUPTIBILITY_INFO,
                                     FIELD_GUEST_RFLAGS,
-                                    FIELD_GUEST_CR3,
                                     FIELD_GUEST_RSP,
                                     FIELD_GUEST_RIP};
   for (unsigned i = 0; i < sizeof passed / sizeof passed[0]; i++)
@@ -106,6 +103,9 @@ static void merge_guest_state(struct hv *hv) {
                                                 : own(hv, FIELD_GUEST_IA32_EFER));
   uint64_t activity = hv_vmcs12(hv, FIELD_GUEST_ACTIVITY_STATE);
   if (activity) set(hv, FIELD_GUEST_ACTIVITY_STATE, activity);
+  hv_set_cr3(hv, HV_REGION_MERGED, hv_vmcs12(hv, FIELD_GUEST_CR3));
+  if (!(secondary12(hv) & VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID))) hv_translations_dropped(hv);
+  hv_use_shadow(hv, HV_REGION_MERGED);
 }
 
 /* What is copied only after the guest hypervisor changed something outside the shadowed fields. */
@@ -125,7 +125,11 @@ static void merge_rare(struct hv *hv) {
     if (group_row[i].groups & HV_RARE) pass(hv, (enum vmcs_field)group_row[i].field);
   for (unsigned i = 0; i < sizeof passed / sizeof passed[0]; i++)
     pass(hv, (enum vmcs_field)passed[i]);
-  set(hv, FIELD_VIRTUAL_PROCESSOR_ID, MERGED_VPID);
+  if (!hv_has(hv, VMCS_HAS_EPT)) { /* every page fault may be the shadow's */
+    set(hv, FIELD_PAGE_FAULT_ERROR_CODE_MASK, 0);
+    set(hv, FIELD_PAGE_FAULT_ERROR_CODE_MATCH, 0);
+  }
+  set(hv, FIELD_VIRTUAL_PROCESSOR_ID, hv_vpid(HV_REGION_MERGED));
   set(hv, FIELD_VMCS_LINK_POINTER, UINT64_MAX);
 }
 
@@ -146,13 +150,15 @@ static void merge_msr_bitmap(struct hv *hv) {
 static void merge_translation(struct hv *hv) {
   uint64_t wanted = secondary12(hv);
   bool nested_ept = wanted & VMCS_BIT(SECONDARY_EXEC_ENABLE_EPT);
-  set(hv, FIELD_EPT_POINTER,
-      nested_ept ? hv_merged_eptp(hv, hv_vmcs12(hv, FIELD_EPT_POINTER)) : hv_load(hv, HV_AT(eptp)));
+  if (hv_has(hv, VMCS_HAS_EPT))
+    set(hv, FIELD_EPT_POINTER,
+        nested_ept ? hv_merged_eptp(hv, hv_vmcs12(hv, FIELD_EPT_POINTER))
+                   : hv_load(hv, HV_AT(eptp)));
   uint64_t vpid =
       wanted & VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID) ? hv_vmcs12(hv, FIELD_VIRTUAL_PROCESSOR_ID) : 0;
   /* Another tag, or none: what was cached under the one merged tag is not this guest's. */
   if (hv_has(hv, VMCS_HAS_VPID) && (!vpid || vpid != hv_load(hv, HV_AT(last_vpid)))) {
-    nst_invvpid(hv->cpu, 1, MERGED_VPID, 0);
+    nst_invvpid(hv->cpu, 1, hv_vpid(HV_REGION_MERGED), 0);
     hv_store(hv, HV_AT(last_vpid), vpid);
   }
 }
@@ -199,6 +205,10 @@ void hv_nested_enter(struct hv *hv) {
   hv_run(hv, ROUTINE_MERGE);
   hv_need_region(hv, HV_REGION_MERGED);
   hv->flags &= ~(uint64_t)(HV_RARE_DIRTY | HV_RARE_STALE);
+  if (!hv_is_valid_cr3(hv, hv_vmcs12(hv, FIELD_GUEST_CR3))) {
+    hv_failed_entry(hv, EXIT_REASON_INVALID_STATE | EXIT_REASON_FAILED_ENTRY, 0);
+    return;
+  }
   uint64_t failed = hv_load_msrs(hv, FIELD_VM_ENTRY_MSR_LOAD_ADDR, FIELD_VM_ENTRY_MSR_LOAD_COUNT);
   if (failed) hv_failed_entry(hv, EXIT_REASON_MSR_LOAD_FAIL | EXIT_REASON_FAILED_ENTRY, failed);
 }

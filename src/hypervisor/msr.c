@@ -209,7 +209,9 @@ bool hv_write_msr(struct hv *hv, uint32_t number, uint64_t value) {
     return true;
   }
   if (number == MSR_EFER) value |= hv_copy(hv, hv->region, field) & UINT64_C(0x400);
+  uint64_t changed = number == MSR_EFER ? value ^ hv_copy(hv, hv->region, field) : 0;
   hv_set(hv, field, value);
+  if (changed & (1 << 11)) hv_translations_dropped(hv); /* NXE */
   /* Not fetched at exits: the guest hypervisor's copy is kept in step here. */
   bool sysenter = number >= MSR_SYSENTER_CS && number <= MSR_SYSENTER_EIP;
   if (sysenter && (hv->flags & HV_IN_NESTED)) hv_set_vmcs12(hv, field, value);

@@ -7,13 +7,22 @@ static void save_registers(struct hv *hv) {
   if (hv->profile->saves_all) hv_store(hv, HV_AT(cr2), nst_read_cr(hv->cpu, 2));
 }
 
-/* An event whose delivery the exit interrupted is delivered again. */
-static void requeue_event(struct hv *hv) {
-  if (!hv_knows(hv, hv->region, FIELD_IDT_VECTORING_INFO_FIELD)) return;
+/* The event whose delivery the exit interrupted has an error code. */
+static bool has_vectoring_error(struct hv *hv) {
   uint64_t info = hv_get(hv, FIELD_IDT_VECTORING_INFO_FIELD);
-  if (!(info >> 31)) return;
+  return info >> 31 && (info >> 11 & 1);
+}
+
+/* An event whose delivery the exit interrupted is delivered again. */
+static void requeue_event(struct hv *hv, uint32_t reason) {
+  bool possible = reason == EXIT_REASON_EPT_VIOLATION || reason == EXIT_REASON_EPT_MISCONFIG ||
+                  reason == EXIT_REASON_EXCEPTION_NMI || reason == EXIT_REASON_PML_FULL;
+  bool asked = hv_knows(hv, hv->region, FIELD_IDT_VECTORING_INFO_FIELD);
+  if (!asked && !(possible && hv->profile->on_demand)) return;
+  uint64_t info = hv_get(hv, FIELD_IDT_VECTORING_INFO_FIELD);
+  if (!(info >> 31) || hv_is_injecting(hv)) return;
   hv_set(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, info & ~UINT64_C(0x7000));
-  if (info >> 11 & 1)
+  if (has_vectoring_error(hv))
     hv_set(hv, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE, hv_get(hv, FIELD_IDT_VECTORING_ERROR_CODE));
   if ((info >> 8 & 7) >= 4)
     hv_set(hv, FIELD_VM_ENTRY_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
@@ -31,12 +40,14 @@ static enum nst_native_end handle_exit(struct hv *hv) {
   hv_at(hv, hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : HV_REGION_OWN);
   hv_take_xcr0(hv);
   hv_run(hv, ROUTINE_EXIT);
+  if (hv_knows(hv, hv->region, FIELD_IDT_VECTORING_INFO_FIELD) && has_vectoring_error(hv))
+    hv_run(hv, ROUTINE_EXIT_VECTORING);
   hv_take_debug(hv);
   uint32_t reason = (uint32_t)hv_get(hv, FIELD_VM_EXIT_REASON);
   if (hv->flags & HV_IN_NESTED) {
     if (reason == EXIT_REASON_EXTERNAL_INTERRUPT) take_interrupt(hv);
     hv_nested_exit(hv, reason);
-    if (hv->flags & HV_IN_NESTED) requeue_event(hv);
+    if (hv->flags & HV_IN_NESTED) requeue_event(hv, reason);
     hv_deliver(hv);
     return hv_enter(hv);
   }
@@ -44,7 +55,7 @@ static enum nst_native_end handle_exit(struct hv *hv) {
   hv->level->own_exits[reason % EXIT_REASON_LIMIT]++;
   if (reason == EXIT_REASON_EXTERNAL_INTERRUPT) take_interrupt(hv);
   hv_run(hv, ROUTINE_EXIT_OWN);
-  requeue_event(hv);
+  requeue_event(hv, reason);
   hv_handle(hv, reason);
   hv_deliver(hv);
   return hv_enter(hv);

@@ -55,15 +55,19 @@ static bool is_cr3_target(struct hv *hv, uint64_t value) {
   return false;
 }
 
-static bool wants_exception(struct hv *hv) {
+bool hv_wants_exception(struct hv *hv, unsigned vector, uint64_t error) {
   enum { PAGE_FAULT = 14 };
-  unsigned vector = hv_get(hv, FIELD_VM_EXIT_INTR_INFO) & 31;
   bool in_bitmap = hv_vmcs12(hv, FIELD_EXCEPTION_BITMAP) >> vector & 1;
   if (vector != PAGE_FAULT) return in_bitmap;
-  uint64_t error = hv_get(hv, FIELD_VM_EXIT_INTR_ERROR_CODE);
   bool match = (error & hv_vmcs12(hv, FIELD_PAGE_FAULT_ERROR_CODE_MASK)) ==
                hv_vmcs12(hv, FIELD_PAGE_FAULT_ERROR_CODE_MATCH);
   return in_bitmap == match;
+}
+
+static bool wants_exception(struct hv *hv) {
+  uint64_t info = hv_get(hv, FIELD_VM_EXIT_INTR_INFO);
+  uint64_t error = info >> 11 & 1 ? hv_get(hv, FIELD_VM_EXIT_INTR_ERROR_CODE) : 0;
+  return hv_wants_exception(hv, info & 31, error);
 }
 
 static bool wants_cr(struct hv *hv) {
@@ -178,12 +182,12 @@ static void save_cr(struct hv *hv, unsigned cr) {
 static void save_nested_guest(struct hv *hv) {
   static const uint16_t plain[] = {FIELD_GUEST_RSP,         FIELD_GUEST_RIP,
                                    FIELD_GUEST_RFLAGS,      FIELD_GUEST_CS_AR_BYTES,
-                                   FIELD_GUEST_SS_AR_BYTES, FIELD_GUEST_INTERRUPTIBILITY_INFO,
-                                   FIELD_GUEST_CR3};
+                                   FIELD_GUEST_SS_AR_BYTES, FIELD_GUEST_INTERRUPTIBILITY_INFO};
   for (unsigned i = 0; i < sizeof plain / sizeof plain[0]; i++)
     hv_set_vmcs12(hv, (enum vmcs_field)plain[i], hv_get(hv, (enum vmcs_field)plain[i]));
   save_cr(hv, 0);
   save_cr(hv, 4);
+  hv_set_vmcs12(hv, FIELD_GUEST_CR3, hv_get_cr3(hv));
   save_software_state(hv);
   hv_set_vmcs12(hv, FIELD_VM_EXIT_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
   hv_set_vmcs12(hv, FIELD_VMX_INSTRUCTION_INFO, hv_get(hv, FIELD_VMX_INSTRUCTION_INFO));
@@ -240,8 +244,7 @@ static void load_host_state(struct hv *hv) {
   const enum hv_region own = HV_REGION_OWN;
   /* Whose state the registers hold; of an entry refused before it loaded any, the old one's. */
   const enum hv_region ran = hv->flags & HV_IN_NESTED ? HV_REGION_MERGED : own;
-  static const uint16_t pairs[][2] = {{FIELD_GUEST_CR3, FIELD_HOST_CR3},
-                                      {FIELD_GUEST_RSP, FIELD_HOST_RSP},
+  static const uint16_t pairs[][2] = {{FIELD_GUEST_RSP, FIELD_HOST_RSP},
                                       {FIELD_GUEST_RIP, FIELD_HOST_RIP},
                                       {FIELD_CR0_READ_SHADOW, FIELD_HOST_CR0},
                                       {FIELD_CR4_READ_SHADOW, FIELD_HOST_CR4},
@@ -254,6 +257,7 @@ static void load_host_state(struct hv *hv) {
     hv_set_in(hv, own, (enum vmcs_field)pairs[i][0], hv_vmcs12(hv, (enum vmcs_field)pairs[i][1]));
   hv_set_in(hv, own, FIELD_GUEST_CR0,
             hv_vmcs12(hv, FIELD_HOST_CR0) | hv_load(hv, HV_AT(own_cr_fixed)));
+  hv_set_cr3(hv, own, hv_vmcs12(hv, FIELD_HOST_CR3));
   hv_set_in(hv, own, FIELD_GUEST_CR4,
             hv_vmcs12(hv, FIELD_HOST_CR4) | hv_load(hv, HV_AT(own_cr_fixed) + 16));
   hv_set_in(hv, own, FIELD_GUEST_RFLAGS, 2);
@@ -268,6 +272,9 @@ static void load_host_state(struct hv *hv) {
   if (controls & VMCS_BIT(VM_EXIT_LOAD_IA32_EFER))
     hv_set_in(hv, own, FIELD_GUEST_IA32_EFER, hv_vmcs12(hv, FIELD_HOST_IA32_EFER));
   load_host_segments(hv);
+  /* SDM 3C "Operations that Invalidate Cached Mappings": an exit does without VPIDs. */
+  if (!secondary12(hv, VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID))) hv_translations_dropped(hv);
+  hv_use_shadow(hv, own);
 }
 
 /* The guest hypervisor gets control at its host RIP. */
@@ -362,6 +369,13 @@ static void nested_memory_fault(struct hv *hv) {
   }
 }
 
+void hv_triple_fault(struct hv *hv) {
+  if (hv->flags & HV_IN_NESTED)
+    hv_reflect(hv, EXIT_REASON_TRIPLE_FAULT, 0, 0);
+  else
+    hv_shut_down(hv);
+}
+
 void hv_nested_exit(struct hv *hv, uint32_t reason) {
   if (reason & EXIT_REASON_FAILED_ENTRY) {
     reflect_failed_entry(hv, reason);
@@ -372,6 +386,13 @@ void hv_nested_exit(struct hv *hv, uint32_t reason) {
     return;
   }
   hv_run(hv, reason == EXIT_REASON_CR_ACCESS ? ROUTINE_NESTED_DECIDE_CR : ROUTINE_NESTED_DECIDE);
+  if (reason == EXIT_REASON_EXCEPTION_NMI) {
+    hv_run(hv, ROUTINE_NESTED_DECIDE_EVENT);
+    if (!hv_has(hv, VMCS_HAS_EPT) && hv_is_page_fault(hv_get(hv, FIELD_VM_EXIT_INTR_INFO))) {
+      hv_handle_page_fault(hv);
+      return;
+    }
+  }
   bool access = reason == EXIT_REASON_VMREAD || reason == EXIT_REASON_VMWRITE;
   if (access && hv_shadowed_access(hv, reason)) return;
   if (!wants(hv, reason)) {

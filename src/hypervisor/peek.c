@@ -98,6 +98,10 @@ static bool is_driven_guest(const struct nst_cpu *cpu, unsigned level) {
 }
 
 uint64_t nst_peek_reg(const struct nst_cpu *cpu, unsigned level, enum nst_reg reg) {
+  const struct stack *stack = stack_of(nst_machine_of(cpu));
+  bool shadowed = reg == NST_REG_CR3 && stack && level == stack->depth &&
+                  !(peek_state(cpu, level - 1, HV_AT(features)) >> VMCS_HAS_EPT & 1);
+  if (shadowed) return peek_state(cpu, level - 1, HV_AT(guest_cr3));
   if (!is_driven_guest(cpu, level)) return nst_reg_read(cpu, reg);
   enum vmcs_field field = register_field(reg);
   if (field != FIELD_NONE) return nst_peek_field(cpu, level - 1, vmcs_field_info[field].encoding);

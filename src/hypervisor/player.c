@@ -103,7 +103,7 @@ uint64_t player_hash(const struct player *player) {
   for (unsigned i = NST_REG_RAX; i <= NST_REG_RFLAGS; i++)
     hash = mix(hash, nst_reg_read(player->cpu, (enum nst_reg)i));
   hash = mix(hash, nst_reg_read(player->cpu, NST_REG_CR2));
-  hash = mix(hash, nst_reg_read(player->cpu, NST_REG_CR3));
+  hash = mix(hash, nst_peek_reg(player->cpu, nst_stack_depth(player->machine), NST_REG_CR3));
   uint64_t words[512];
   for (uint64_t at = 0; at < player->memory; at += sizeof words) {
     nst_mem_read(player->machine, player->memory_base + at, words, sizeof words);

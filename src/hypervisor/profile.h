@@ -14,9 +14,12 @@ enum hv_condition {
   HV_DIRTY,   /* the guest hypervisor changed a field of its VMCS that is copied rarely */
   HV_SHADOW,  /* the guest hypervisor's VMCS accesses are served by a shadow VMCS */
   HV_PENDING, /* the engine has a new value for the field */
+  HV_CHANGED, /* and it is not what its copy holds */
   HV_USER,    /* the exit was completed in user space */
   HV_DEBUG,   /* the guest has the debug registers to itself */
-  HV_LAZY     /* rarely copied state is fetched when asked for, not at every reflected exit */
+  HV_LAZY,    /* rarely copied state is fetched when asked for, not at every reflected exit */
+  HV_EPT,     /* this hypervisor uses EPT for its guest */
+  HV_NO_EPT   /* it uses shadow page tables, and so no unrestricted guest either */
 };
 
 enum hv_operation {

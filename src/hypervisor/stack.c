@@ -100,7 +100,7 @@ static uint64_t first_flags(const struct stack *stack, const struct nst_stack_co
   bool innermost = level == stack->depth - 1,
        memory = config->vmcs_access == NST_VMCS_ACCESS_MEMORY;
   bool eager = innermost ? config->eager : !config->first_touch[level + 1];
-  uint64_t flags = eager ? HV_EAGER : 0;
+  uint64_t flags = (eager ? HV_EAGER : 0) | (config->shadow_paging[level] ? HV_SHADOW_PAGING : 0);
   if (memory && level && !(innermost && stack->driven)) flags |= HV_VMCS_GRANTED;
   if (innermost) return flags;
   if (memory)
@@ -122,6 +122,19 @@ static enum nst_status lay_hypervisor(struct nst_machine *machine, struct stack 
                              callers ? NULL : hv_native, &stack->level[level]);
 }
 
+static const char *paging_refusal(const struct nst_stack_config *config) {
+  bool shadows = false;
+  for (unsigned i = 0; i < config->depth; i++) {
+    if (shadows && !config->shadow_paging[i])
+      return "a hypervisor above one with shadow paging is offered no EPT: it must use shadow "
+             "paging itself";
+    shadows |= config->shadow_paging[i];
+  }
+  if (shadows && config->driven)
+    return "a driven level needs EPT: no hypervisor of the stack may use shadow paging";
+  return NULL;
+}
+
 static const char *profile_refusal(const struct nst_stack_config *config) {
   for (unsigned i = 0; i < config->depth; i++) {
     const struct hv_profile *profile = hv_profile_find(config->profile[i]);
@@ -139,7 +152,8 @@ const char *nst_stack_refusal(const struct nst_stack_config *config) {
     return "the guest's memory must be 4 to 512 MiB, a multiple of 2 MiB";
   if ((unsigned)config->vmcs_access > NST_VMCS_ACCESS_MEMORY)
     return "the VMCS access must be shadow, trap or memory";
-  return profile_refusal(config);
+  const char *refusal = paging_refusal(config);
+  return refusal ? refusal : profile_refusal(config);
 }
 
 /* Runs the boot code of all levels but the caller's. */

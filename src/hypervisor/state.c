@@ -21,7 +21,7 @@ bool hv_shadows(const struct hv *hv) {
 /* What is left then is for the tables of the guest's own memory, which are few. */
 bool hv_pool_is_low(struct hv *hv) {
   enum { RESERVE = 0x400000 };
-  return hv_load(hv, HV_AT(pool_next)) > HV_CHILD_BASE - RESERVE && !hv_load(hv, HV_AT(pool_free));
+  return hv_load(hv, HV_AT(pool_next)) > HV_POOL_END - RESERVE && !hv_load(hv, HV_AT(pool_free));
 }
 
 uint64_t hv_page_alloc(struct hv *hv) {

@@ -288,6 +288,10 @@ static bool is_valid_eptp(uint64_t eptp) {
 
 static void handle_invept(struct hv *hv) {
   uint64_t type = register_value(hv, hv_get(hv, FIELD_VMX_INSTRUCTION_INFO) >> 28 & 15), eptp;
+  if (!hv_has(hv, VMCS_HAS_EPT)) { /* not offered */
+    hv_inject(hv, VECTOR_UD, false, 0);
+    return;
+  }
   if (type < 1 || type > 2) {
     fail(hv, 28);
     return;
@@ -302,7 +306,6 @@ static void handle_invept(struct hv *hv) {
 }
 
 static void handle_invvpid(struct hv *hv) {
-  enum { MERGED_VPID = 2 };
   uint64_t type = register_value(hv, hv_get(hv, FIELD_VMX_INSTRUCTION_INFO) >> 28 & 15);
   uint64_t vpid, linear;
   if (type > 3) {
@@ -315,7 +318,8 @@ static void handle_invvpid(struct hv *hv) {
     fail(hv, 28);
     return;
   }
-  nst_invvpid(hv->cpu, type == 0 ? 0 : 1, MERGED_VPID, linear);
+  nst_invvpid(hv->cpu, type == 0 ? 0 : 1, hv_vpid(HV_REGION_MERGED), linear);
+  hv_translations_dropped(hv);
   succeed(hv);
 }
 

@@ -211,14 +211,24 @@ static void record_in_delivery(struct nst_cpu *cpu, const struct vmcs_exit *exit
   cpu->isa.delivery.active = false;
 }
 
+/* A fault is being delivered: the flags saved are those that its frame would have, with RF. SDM 3C
+ * "Saving RIP, RSP, RFLAGS, and SSP". */
+static bool is_fault_delivered(const struct isa_delivery *delivery) {
+  enum { HARDWARE_EXCEPTION = 3 };
+  return delivery->active && delivery->type == HARDWARE_EXCEPTION &&
+         delivery->event.vector != X86_EXCEPTION_DB;
+}
+
 enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit) {
   const struct vmcs *vmcs = &cpu->vmx.vmcs;
   uint64_t rip = cpu->isa.state.rip;
+  bool resumes = is_fault_delivered(&cpu->isa.delivery);
   if (cpu->isa.delivery.active)
     record_in_delivery(cpu, exit);
   else
     vmcs_exit_record(vmcs, exit);
   cpu->isa.system_access = false;
+  if (resumes) cpu->isa.state.rflags |= X86_RFLAGS_RF; /* as the guest's are saved */
   struct bank *bank = bank_find(cpu);
   save_guest(cpu, bank);
   uint64_t stores = vmcs_get(vmcs, FIELD_VM_EXIT_MSR_STORE_COUNT);

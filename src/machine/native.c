@@ -260,6 +260,9 @@ enum isa_step native_execute(struct nst_cpu *cpu, enum native_insn insn) {
   for (;;) {
     cpu->isa.state.rip = at;
     enum isa_step step = isa_execute(&cpu->isa, uop);
+    /* A fault that the level below intercepts, as a page fault of a guest without EPT. */
+    if (step == ISA_FAULT && cpu->vmx.nonroot && cpu_exception(cpu, &cpu->isa.fault) == ISA_EXIT)
+      step = ISA_EXIT;
     if (step != ISA_EXIT) return step;
     step = wait_for_completion(cpu, at, at + uop->length);
     if (step != ISA_NEXT || cpu->isa.state.rip != at) return step;
