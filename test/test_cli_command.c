@@ -319,7 +319,7 @@ static void replay_of_a_scenario_tells_the_engine(void) {
   EXPECT_EQ(run.err, run.status, 0);
   EXPECT_STRING("out", run.out, "report in text\n");
   EXPECT_STRING("name", fake.scenario.name, "turtles");
-  EXPECT_STRING("trace", fake.scenario.trace, "scenarios/../my.dat");
+  EXPECT_STRING("trace", fake.scenario.guest[0].trace, "scenarios/../my.dat");
   EXPECT_EQ("claims of it", fake.scenario.claim_count, 2);
   EXPECT_TRUE("claims", fake.report.claims && fake.report.compare && fake.report.loss);
   EXPECT_EQ("tree", fake.report.tree, 3);
@@ -337,18 +337,19 @@ static void replay_of_a_trace_needs_no_scenario(void) {
   struct run run;
   if (!place_init(&place)) return;
   run_line(&run,
-           "replay my.dat --depth 3..2 --shadowing=both --hypervisor minimal "
+           "replay my.dat --depth 3..2 --shadowing=both --hypervisor minimal --host minimal "
            "--processor skylake-x --format json");
   EXPECT_EQ(run.err, run.status, 0);
   EXPECT_STRING("no word about claims", run.err, "");
   EXPECT_STRING("format", fake.format, "json");
   EXPECT_STRING("name", fake.scenario.name, "my");
-  EXPECT_STRING("trace", fake.scenario.trace, "my.dat");
+  EXPECT_STRING("trace", fake.scenario.guest[0].trace, "my.dat");
   EXPECT_EQ("depths", fake.scenario.axis[SCENARIO_AXIS_DEPTH].value_count, 2);
   EXPECT_EQ("first", fake.scenario.axis[SCENARIO_AXIS_DEPTH].values[0], 3);
   EXPECT_EQ("both", fake.scenario.axis[SCENARIO_AXIS_VMCS_SHADOWING].value_count, 2);
-  EXPECT_STRING("hypervisor", fake.scenario.level[2].hypervisor, "minimal");
-  EXPECT_STRING("processor", fake.scenario.processor, "skylake-x");
+  EXPECT_STRING("host", fake.scenario.level[0].hypervisor, "minimal");
+  EXPECT_EQ("hypervisor", fake.scenario.axis[SCENARIO_AXIS_HYPERVISOR].values[0], 4);
+  EXPECT_EQ("processor", fake.scenario.axis[SCENARIO_AXIS_PROCESSOR].values[0], 3);
   run_fini(&run);
   run_line(&run, "replay --format csv -- junk");
   EXPECT_EQ("csv", run.status, 0);

@@ -11,8 +11,8 @@
 static struct replay *make_recorded(const char *trace) {
   struct replay *replay = make_replay();
   struct scenario *scenario = (struct scenario *)(uintptr_t)replay->scenario;
-  snprintf(scenario->trace, sizeof scenario->trace, "%s/traces/recorded/%s", NESTOR_TEST_SOURCE_DIR,
-           trace);
+  snprintf(scenario->guest[0].trace, sizeof scenario->guest[0].trace, "%s/traces/recorded/%s",
+           NESTOR_TEST_SOURCE_DIR, trace);
   return replay;
 }
 
@@ -47,6 +47,8 @@ static const struct stack_case stack_cases[] = {
     {"skylake", "vmx-l1-micro.txt.zst", "skylake-x", "kvm-6.1", SCENARIO_EPT_ON_EPT, 2},
     {"shadow on EPT", "vmx-l1-micro.txt.zst", "broadwell-pml", "kvm-6.1", SCENARIO_SHADOW_ON_EPT,
      2},
+    {"guest recorded without EPT", "vmx-l1-micro-ept0.txt.zst", "broadwell-pml", "kvm-6.1",
+     SCENARIO_SHADOW_ON_EPT, 2},
     {"other scheme", "vmx-l1-micro.txt.zst", "broadwell-pml", "kvm-6.1", SCENARIO_SHADOW_ON_SHADOW,
      0},
     {"other processor", "vmx-l1-micro.txt.zst", "haswell", "kvm-6.1", SCENARIO_EPT_ON_EPT, 0},
@@ -65,6 +67,7 @@ static void recording_is_used_for_its_own_stack_alone(void) {
     strcpy(scenario->processor, c->processor);
     strcpy(scenario->level[1].hypervisor, c->hypervisor);
     scenario->level[1].scheme = c->scheme;
+    remake_variants(replay);
     struct compare *compare = compare_make(replay);
     EXPECT_EQ(c->name, compare->recording_count, c->recordings);
     free(compare);

@@ -97,6 +97,7 @@ static void scale_is_fitted_to_the_first_level_alone(void) {
     EXPECT_TRUE("one exit, as at level 1", is_near(kept->predicted, fit->anchor->low));
   }
   strcpy(((struct scenario *)(uintptr_t)replay->scenario)->level[1].hypervisor, "minimal");
+  remake_variants(replay);
   EXPECT_TRUE("depth 1 is the same stack still", cost_scale(replay) > 0);
   free(rows);
   rows = cost_predictions(replay, &count);

@@ -31,7 +31,7 @@ static void spoil(struct replay *replay) {
   snprintf(scenario->path, sizeof scenario->path, "%s", hostile);
   snprintf(scenario->name, sizeof scenario->name, "%.60s", hostile);
   snprintf(scenario->question, sizeof scenario->question, "%s", hostile);
-  snprintf(scenario->trace, sizeof scenario->trace, "%s", hostile);
+  snprintf(scenario->guest[0].trace, sizeof scenario->guest[0].trace, "%s", hostile);
   snprintf(scenario->claim[1].source, sizeof scenario->claim[1].source, "%.60s", hostile);
   snprintf(scenario->claim[0].operation, sizeof scenario->claim[0].operation, "%.60s", hostile);
   snprintf(replay->loss.names[1].name, sizeof replay->loss.names[1].name, "%.30s", hostile);

@@ -30,7 +30,7 @@ static const struct script_event replay_kept_flat[] = {X(VMCS01, EPT_VIOLATION, 
 static const struct script_event replay_kept[] = {X(VMCS02, EPT_VIOLATION, 0, 2), N(VMCS02, 2)};
 
 static inline void play_variant(struct replay_variant *variant) {
-  bool is_on = variant->variant.vmcs_shadowing;
+  bool is_on = variant->variant.stack.vmcs_access == SCENARIO_VMCS_SHADOW;
   struct ledger *ledger = variant->ledger = ledger_new(1, variant->variant.depth);
   for (unsigned i = 0; i < 3; i++) {
     if (variant->variant.depth == 1)
@@ -45,6 +45,7 @@ static inline void play_variant(struct replay_variant *variant) {
   else
     SCRIPT_OPERATION(ledger, "odd \"label\", with comma", replay_kept);
   variant->operations = 4;
+  variant->recorded_exits = 4;
   variant->assumed = 2;
   variant->guest_exits[NST_EXIT_CPUID] = 3;
   variant->state_hash = 0x1234;
@@ -55,6 +56,7 @@ static inline struct scenario_claim make_claim(const char *operation, unsigned d
                                                unsigned shadowing, uint64_t figure) {
   struct scenario_claim claim = {.type = SCENARIO_CLAIM_EXITS, .line = 7, .figure = figure};
   strcpy(claim.operation, operation);
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) claim.where[i] = SCENARIO_ANY;
   claim.where[SCENARIO_AXIS_DEPTH] = depth;
   claim.where[SCENARIO_AXIS_VMCS_SHADOWING] = shadowing;
   claim.mark = SCENARIO_CHECKED;
@@ -65,12 +67,16 @@ static inline struct scenario_claim make_claim(const char *operation, unsigned d
 static inline void fill_scenario(struct scenario *scenario) {
   strcpy(scenario->path, "scenarios/small.xml");
   strcpy(scenario->question, "what does a caf\xc3\xa9 cost, \xff or \a?");
-  strcpy(scenario->trace, "scenarios/../nowhere/vmx-l1-small.txt");
+  scenario->guest_count = 1;
+  strcpy(scenario->guest[0].trace, "scenarios/../nowhere/vmx-l1-small.txt");
   strcpy(scenario->processor, "broadwell-pml");
   for (unsigned i = 0; i < 2; i++) {
     strcpy(scenario->level[i].hypervisor, "kvm-6.1");
     scenario->level[i].scheme = SCENARIO_EPT_ON_EPT;
   }
+  scenario->axis[SCENARIO_AXIS_DEPTH] = (struct scenario_axis){true, 2, {1, 2}};
+  scenario->axis[SCENARIO_AXIS_VMCS_SHADOWING] =
+      (struct scenario_axis){true, 2, {SCENARIO_ON, SCENARIO_OFF}};
   scenario->claim[0] = make_claim("CPUID", 2, 1, 3);
   scenario->claim[1] = make_claim("CPUID", 2, 0, 7);
   scenario->claim_count = 2;
@@ -87,6 +93,13 @@ static inline void fill_loss(struct trace_loss *loss) {
   loss->names[1].fate[TRACE_FATE_BOOKKEEPING] = 5;
 }
 
+/* After a change of the scenario: the points of its comparison again. */
+static inline void remake_variants(struct replay *replay) {
+  struct scenario_variant points[SCENARIO_VARIANT_LIMIT];
+  replay->variant_count = scenario_expand(replay->scenario, points);
+  for (unsigned i = 0; i < replay->variant_count; i++) replay->variant[i].variant = points[i];
+}
+
 static inline struct replay *make_replay(void) {
   struct replay *replay = calloc(1, sizeof *replay);
   struct scenario *scenario = calloc(1, sizeof *scenario);
@@ -94,14 +107,8 @@ static inline struct replay *make_replay(void) {
   fill_loss(&replay->loss);
   replay->scenario = scenario;
   replay->recorded_exits = 4;
-  replay->variant_count = 3;
-  for (unsigned i = 0; i < replay->variant_count; i++) {
-    struct scenario_variant *point = &replay->variant[i].variant;
-    point->depth = point->value[SCENARIO_AXIS_DEPTH] = i == 0 ? 1 : 2;
-    point->vmcs_shadowing = i < 2;
-    point->value[SCENARIO_AXIS_VMCS_SHADOWING] = i < 2;
-    play_variant(&replay->variant[i]);
-  }
+  remake_variants(replay);
+  for (unsigned i = 0; i < replay->variant_count; i++) play_variant(&replay->variant[i]);
   return replay;
 }
 

@@ -33,8 +33,9 @@ static const char *variants_text(const struct scenario *scenario, char *text, si
   text[0] = '\0';
   for (unsigned i = 0; i < count && used < size; i++) {
     EXPECT_EQ("value", variants[i].value[SCENARIO_AXIS_DEPTH], variants[i].depth);
+    bool is_on = variants[i].value[SCENARIO_AXIS_VMCS_SHADOWING] == SCENARIO_ON;
     used += (size_t)snprintf(text + used, size - used, "%s%u%c", i > 0 ? " " : "",
-                             variants[i].depth, variants[i].vmcs_shadowing ? '+' : '-');
+                             variants[i].depth, is_on ? '+' : '-');
   }
   return text;
 }
@@ -85,6 +86,7 @@ static void bad_values_leave_the_scenario_alone(void) {
                {SCENARIO_AXIS_VMCS_SHADOWING, "1"},
                {SCENARIO_AXIS_DEPTH,
                 "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+                "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
                 "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char error[SCENARIO_ERROR_SIZE] = "", text[64];
@@ -125,30 +127,147 @@ static void change_drops_the_claims_it_makes_void(void) {
   EXPECT_EQ("depth 1 dropped", count_claims(scenario, SCENARIO_CLAIM_EXITS), 9);
   EXPECT_EQ("nothing to compare", count_claims(scenario, SCENARIO_CLAIM_REFLECTED), 0);
   EXPECT_EQ("unlisted", count_claims(scenario, SCENARIO_CLAIM_UNLISTED), 1);
-  EXPECT_EQ("same processor",
-            scenario_set_processor(scenario, "broadwell-pml", error, sizeof error), 0);
+  EXPECT_EQ(
+      "same processor",
+      scenario_set_axis(scenario, SCENARIO_AXIS_PROCESSOR, "broadwell-pml", error, sizeof error),
+      0);
   EXPECT_EQ("kept", scenario->claim_count, 10);
-  EXPECT_EQ("another", scenario_set_processor(scenario, "haswell", error, sizeof error), 0);
+  set(scenario, SCENARIO_AXIS_PROCESSOR, "haswell");
   EXPECT_EQ("figures dropped", scenario->claim_count, 0);
   scenario_free(scenario);
 }
 
-static void another_hypervisor_replaces_every_level(void) {
+/* Claims about figures were made of the scenario's own processor: beside another they speak of that
+ * alone. */
+static void figure_stays_with_the_value_it_was_claimed_for(void) {
+  struct scenario *scenario = load_turtles();
+  struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
+  set(scenario, SCENARIO_AXIS_PROCESSOR, "skylake-x,broadwell-pml");
+  EXPECT_EQ("all", count_claims(scenario, SCENARIO_CLAIM_EXITS), 27);
+  unsigned count = scenario_expand(scenario, variants), covered = 0;
+  for (unsigned i = 0; i < count; i++) {
+    if (!scenario_claim_covers(&scenario->claim[0], &variants[i])) continue;
+    EXPECT_STRING("own",
+                  scenario_axis_word(scenario, SCENARIO_AXIS_PROCESSOR,
+                                     variants[i].value[SCENARIO_AXIS_PROCESSOR]),
+                  "broadwell-pml");
+    covered++;
+  }
+  EXPECT_EQ("one variant", covered, 1);
+  scenario_free(scenario);
+}
+
+static void another_hypervisor_makes_figures_void(void) {
   struct scenario *scenario = load_turtles();
   char error[SCENARIO_ERROR_SIZE];
-  EXPECT_EQ("same", scenario_set_hypervisor(scenario, "kvm-6.1", error, sizeof error), 0);
+  set(scenario, SCENARIO_AXIS_HYPERVISOR, "kvm-6.1");
   EXPECT_EQ("claims stay", count_claims(scenario, SCENARIO_CLAIM_EXITS), 27);
-  EXPECT_EQ("other", scenario_set_hypervisor(scenario, "minimal", error, sizeof error), 0);
-  for (unsigned i = 0; i < 3; i++) {
-    EXPECT_STRING("level", scenario->level[i].hypervisor, "minimal");
-  }
-  EXPECT_EQ("figures dropped", count_claims(scenario, SCENARIO_CLAIM_EXITS), 0);
+  scenario_free(scenario);
+  scenario = load_turtles();
+  set(scenario, SCENARIO_AXIS_HYPERVISOR, "minimal");
+  EXPECT_EQ("figures of depth 1 are of L0", count_claims(scenario, SCENARIO_CLAIM_EXITS), 9);
   EXPECT_EQ("comparison stays", count_claims(scenario, SCENARIO_CLAIM_REFLECTED), 1);
-  EXPECT_EQ("unknown", scenario_set_hypervisor(scenario, "xen", error, sizeof error), 2);
-  EXPECT_STRING("unknown", error, "expected kvm-6.1, kvm-6.12, kvm-2.6.34, haxm-2018 or minimal");
+  EXPECT_EQ("unknown",
+            scenario_set_axis(scenario, SCENARIO_AXIS_HYPERVISOR, "xen", error, sizeof error), 2);
+  EXPECT_CONTAINS("unknown", error, "expected kvm-6.1");
+  EXPECT_EQ("host", scenario_set_host(scenario, "kvm-6.1", error, sizeof error), 0);
+  EXPECT_EQ("the same", count_claims(scenario, SCENARIO_CLAIM_EXITS), 9);
+  EXPECT_EQ("host", scenario_set_host(scenario, "minimal", error, sizeof error), 0);
+  EXPECT_EQ("figures dropped", count_claims(scenario, SCENARIO_CLAIM_EXITS), 0);
+  EXPECT_EQ("unknown", scenario_set_host(scenario, "xen", error, sizeof error), 2);
   EXPECT_STRING("unchanged", scenario->level[0].hypervisor, "minimal");
-  EXPECT_EQ("unknown", scenario_set_processor(scenario, "z80", error, sizeof error), 2);
+  EXPECT_EQ("unknown",
+            scenario_set_axis(scenario, SCENARIO_AXIS_PROCESSOR, "z80", error, sizeof error), 2);
   EXPECT_CONTAINS("unknown", error, "expected nehalem, haswell");
+  scenario_free(scenario);
+}
+
+/* ---- Stacks --------------------------------------------------------------------------------- */
+
+/* "1:s 2:es" of each variant: depth, and for each level whether it shadows or uses EPT. */
+static const char *stacks_text(const struct scenario *scenario, char *text, size_t size) {
+  struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
+  unsigned count = scenario_expand(scenario, variants);
+  size_t used = 0;
+  text[0] = '\0';
+  for (unsigned i = 0; i < count && used < size; i++) {
+    used +=
+        (size_t)snprintf(text + used, size - used, "%s%u:", i > 0 ? " " : "", variants[i].depth);
+    for (unsigned k = 0; k < variants[i].depth && used + 1 < size; k++)
+      text[used++] = variants[i].stack.shadow_paging[k] ? 's' : 'e';
+    text[used] = '\0';
+  }
+  return text;
+}
+
+static void scheme_says_who_shadows(void) {
+  static const struct {
+    const char *depth, *scheme, *expected;
+  } cases[] = {
+      {"1", "ept-on-ept", "1:e"},
+      {"1", "shadow-on-ept", "1:e"},
+      {"1", "shadow-on-shadow", "1:s"},
+      {"1", "ept-on-ept,shadow-on-ept,shadow-on-shadow", "1:e 1:s"},
+      {"2", "ept-on-ept,shadow-on-ept,shadow-on-shadow", "2:ee 2:es 2:ss"},
+      {"3", "ept-on-ept,shadow-on-ept", "3:eee 3:ees"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char text[128];
+    struct scenario *scenario = create();
+    set(scenario, SCENARIO_AXIS_DEPTH, cases[i].depth);
+    set(scenario, SCENARIO_AXIS_SCHEME, cases[i].scheme);
+    EXPECT_STRING(cases[i].scheme, stacks_text(scenario, text, sizeof text), cases[i].expected);
+    scenario_free(scenario);
+  }
+}
+
+static void scheme_that_no_parent_gives_is_refused(void) {
+  struct scenario *scenario = create();
+  char error[SCENARIO_ERROR_SIZE], text[64];
+  set(scenario, SCENARIO_AXIS_DEPTH, "3");
+  EXPECT_EQ(
+      "status",
+      scenario_set_axis(scenario, SCENARIO_AXIS_SCHEME, "shadow-on-shadow", error, sizeof error),
+      2);
+  EXPECT_STRING("sentence", error,
+                "depth 3: the scheme shadow-on-shadow of level 2 expects shadow paging of level "
+                "1, which does not give it that; say the scheme of each <level>");
+  EXPECT_STRING("unchanged", stacks_text(scenario, text, sizeof text), "3:eee");
+  scenario->level[1].scheme = SCENARIO_SHADOW_ON_SHADOW;
+  set(scenario, SCENARIO_AXIS_SCHEME, "shadow-on-shadow");
+  EXPECT_STRING("each level says it", stacks_text(scenario, text, sizeof text), "3:sss");
+  scenario_free(scenario);
+}
+
+static void access_falls_back_where_the_processor_lacks_shadowing(void) {
+  struct scenario *scenario = create();
+  struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
+  set(scenario, SCENARIO_AXIS_DEPTH, "2");
+  set(scenario, SCENARIO_AXIS_VMCS_ACCESS, "shadow,trap,memory");
+  set(scenario, SCENARIO_AXIS_VMCS_SHADOWING, "both");
+  EXPECT_EQ("shadow off is trap", scenario_expand(scenario, variants), 3);
+  EXPECT_EQ("shadow", variants[0].stack.vmcs_access, SCENARIO_VMCS_SHADOW);
+  EXPECT_EQ("trap", variants[1].stack.vmcs_access, SCENARIO_VMCS_TRAP);
+  EXPECT_EQ("memory", variants[2].stack.vmcs_access, SCENARIO_VMCS_MEMORY);
+  unsigned where[SCENARIO_AXIS_COUNT];
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) where[i] = SCENARIO_ANY;
+  where[SCENARIO_AXIS_VMCS_ACCESS] = SCENARIO_VMCS_TRAP;
+  where[SCENARIO_AXIS_VMCS_SHADOWING] = SCENARIO_ON;
+  EXPECT_TRUE("stands for both", scenario_covers(where, &variants[1]));
+  EXPECT_TRUE("and no other", !scenario_covers(where, &variants[0]));
+  scenario_free(scenario);
+}
+
+static void too_many_combinations_are_refused(void) {
+  struct scenario *scenario = create();
+  char error[SCENARIO_ERROR_SIZE];
+  set(scenario, SCENARIO_AXIS_DEPTH, "1..6");
+  set(scenario, SCENARIO_AXIS_PROCESSOR,
+      "nehalem,haswell,broadwell-pml,skylake-x,minimal,everything");
+  EXPECT_EQ("status",
+            scenario_set_axis(scenario, SCENARIO_AXIS_VMCS_SHADOWING, "both", error, sizeof error),
+            2);
+  EXPECT_STRING("sentence", error, "expected at most 64 combinations of values");
   scenario_free(scenario);
 }
 
@@ -162,18 +281,27 @@ static void deeper_axis_fills_the_levels(void) {
 }
 
 static void claim_covers_what_it_names(void) {
-  struct scenario_claim claim = {.where = {2, 1}};
-  struct scenario_variant variant = {.depth = 2, .value = {2, 1}};
-  EXPECT_TRUE("same", scenario_claim_covers(&claim, &variant));
-  variant.value[SCENARIO_AXIS_VMCS_SHADOWING] = 0;
-  EXPECT_TRUE("other switch", !scenario_claim_covers(&claim, &variant));
-  claim.where[SCENARIO_AXIS_VMCS_SHADOWING] = SCENARIO_ANY;
-  EXPECT_TRUE("any switch", scenario_claim_covers(&claim, &variant));
+  struct scenario *scenario = create();
+  struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
+  struct scenario_claim claim;
+  set(scenario, SCENARIO_AXIS_VMCS_SHADOWING, "both");
+  EXPECT_EQ("variants", scenario_expand(scenario, variants), 3);
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) claim.where[i] = SCENARIO_ANY;
+  EXPECT_TRUE("any", scenario_claim_covers(&claim, &variants[2]));
+  claim.where[SCENARIO_AXIS_DEPTH] = 2;
+  claim.where[SCENARIO_AXIS_VMCS_SHADOWING] = SCENARIO_ON;
+  EXPECT_TRUE("same", scenario_claim_covers(&claim, &variants[1]));
+  EXPECT_TRUE("other switch", !scenario_claim_covers(&claim, &variants[2]));
+  EXPECT_TRUE("other depth", !scenario_claim_covers(&claim, &variants[0]));
   claim.where[SCENARIO_AXIS_DEPTH] = 1;
-  EXPECT_TRUE("other depth", !scenario_claim_covers(&claim, &variant));
-  claim.where[SCENARIO_AXIS_VMCS_SHADOWING] = 1;
-  variant = (struct scenario_variant){.depth = 1, .value = {1, 0}};
-  EXPECT_TRUE("switches mean nothing at depth 1", scenario_claim_covers(&claim, &variant));
+  claim.where[SCENARIO_AXIS_VMCS_SHADOWING] = SCENARIO_OFF;
+  EXPECT_TRUE("depth 1 stands for both", scenario_claim_covers(&claim, &variants[0]));
+  claim.where[SCENARIO_AXIS_DEPTH] = SCENARIO_ANY;
+  claim.than_axis = SCENARIO_AXIS_DEPTH;
+  claim.than_value = 1;
+  EXPECT_TRUE("other", scenario_is_other(&claim, &variants[2], &variants[0]));
+  EXPECT_TRUE("not the other", !scenario_is_other(&claim, &variants[2], &variants[1]));
+  scenario_free(scenario);
 }
 
 /* ---- Words ---------------------------------------------------------------------------------- */
@@ -218,6 +346,7 @@ static void schema_and_tables_have_the_same_words(void) {
   compare_type(schema, "vmcsAccess", LIST_VMCS_ACCESS);
   compare_type(schema, "backing", LIST_BACKING);
   compare_type(schema, "mark", LIST_MARK);
+  compare_type(schema, "switch", LIST_SWITCH);
   compare_type(schema, "axisName", LIST_AXIS);
   xmlFreeDoc(tree);
 }
@@ -289,7 +418,7 @@ static void file_suggestion_comes_from_both_folders(void) {
 static void trace_gives_a_scenario_of_its_name(void) {
   struct scenario *scenario = create();
   EXPECT_STRING("name", scenario->name, "b");
-  EXPECT_STRING("trace", scenario->trace, "a/b.txt.zst");
+  EXPECT_STRING("trace", scenario->guest[0].trace, "a/b.txt.zst");
   EXPECT_STRING("path", scenario->path, "");
   EXPECT_EQ("claims", scenario->claim_count, 0);
   scenario_free(scenario);
@@ -299,7 +428,14 @@ CU_TestInfo scenario_expand_tests[] = {
     {"expansion_has_the_first_axis_slowest", expansion_has_the_first_axis_slowest},
     {"bad_values_leave_the_scenario_alone", bad_values_leave_the_scenario_alone},
     {"change_drops_the_claims_it_makes_void", change_drops_the_claims_it_makes_void},
-    {"another_hypervisor_replaces_every_level", another_hypervisor_replaces_every_level},
+    {"figure_stays_with_the_value_it_was_claimed_for",
+     figure_stays_with_the_value_it_was_claimed_for},
+    {"another_hypervisor_makes_figures_void", another_hypervisor_makes_figures_void},
+    {"scheme_says_who_shadows", scheme_says_who_shadows},
+    {"scheme_that_no_parent_gives_is_refused", scheme_that_no_parent_gives_is_refused},
+    {"access_falls_back_where_the_processor_lacks_shadowing",
+     access_falls_back_where_the_processor_lacks_shadowing},
+    {"too_many_combinations_are_refused", too_many_combinations_are_refused},
     {"deeper_axis_fills_the_levels", deeper_axis_fills_the_levels},
     {"claim_covers_what_it_names", claim_covers_what_it_names},
     {"schema_and_tables_have_the_same_words", schema_and_tables_have_the_same_words},

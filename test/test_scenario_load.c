@@ -61,7 +61,7 @@ static const char good[] =
     "  <question> what\n  is  it? </question><guest trace=\"../t/a.txt\"/>\n"
     "  <stack processor=\"haswell\">\n"
     "    <level number=\"0\" hypervisor=\"minimal\"/>\n"
-    "    <level hypervisor=\"kvm-6.1\" scheme=\"ept-on-ept\" vmcs-access=\"exit\"/>\n"
+    "    <level hypervisor=\"kvm-6.1\" scheme=\"ept-on-ept\" vmcs-access=\"trap\"/>\n"
     "  </stack>\n"
     "  <compare>\n"
     "    <axis name=\"depth\" values=\"1 2\"/>\n"
@@ -92,12 +92,12 @@ static void good_file_loads(void) {
   if (!EXPECT_EQ(error, load_text(good, strlen(good), &scenario, error), 0)) return;
   EXPECT_STRING("name", scenario->name, "x");
   EXPECT_STRING("question", scenario->question, "what is it?");
-  EXPECT_CONTAINS("trace", scenario->trace, "/../t/a.txt");
+  EXPECT_CONTAINS("trace", scenario->guest[0].trace, "/../t/a.txt");
   EXPECT_STRING("processor", scenario->processor, "haswell");
   EXPECT_STRING("L0", scenario->level[0].hypervisor, "minimal");
   EXPECT_STRING("L1", scenario->level[1].hypervisor, "kvm-6.1");
   EXPECT_STRING("L5", scenario->level[5].hypervisor, "kvm-6.1");
-  EXPECT_EQ("access", scenario->level[1].vmcs_access, SCENARIO_VMCS_EXIT);
+  EXPECT_EQ("access", scenario->level[1].vmcs_access, SCENARIO_VMCS_TRAP);
   EXPECT_EQ("scheme", scenario->level[1].scheme, SCENARIO_EPT_ON_EPT);
   EXPECT_EQ("depths", scenario->axis[SCENARIO_AXIS_DEPTH].value_count, 2);
   EXPECT_EQ("second depth", scenario->axis[SCENARIO_AXIS_DEPTH].values[1], 2);
@@ -124,9 +124,11 @@ static void missing_shadowing_axis_follows_vmcs_access(void) {
   memset(end, ' ', strlen("vmcs-shadowing=\"on\""));
   if (EXPECT_EQ(error, load_text(text, strlen(text), &scenario, error), 0)) {
     const struct scenario_axis *axis = &scenario->axis[SCENARIO_AXIS_VMCS_SHADOWING];
+    unsigned values[SCENARIO_VALUE_LIMIT];
     EXPECT_TRUE("not compared", !axis->compared);
-    EXPECT_EQ("one value", axis->value_count, 1);
-    EXPECT_EQ("off", axis->values[0], 0);
+    EXPECT_EQ("one value", scenario_axis_list(scenario, SCENARIO_AXIS_VMCS_SHADOWING, 2, values),
+              1);
+    EXPECT_EQ("off", values[0], SCENARIO_OFF);
   }
   scenario_free(scenario);
   free(text);
@@ -154,8 +156,10 @@ static const struct broken {
     {"unknown scheme", "scheme=\"ept-on-ept\"", "scheme=\"ept-on-spt\"",
      "x.xml:6: <level scheme=\"ept-on-spt\">: expected shadow-on-shadow, shadow-on-ept or "
      "ept-on-ept"},
-    {"scheme to come", "scheme=\"ept-on-ept\"", "scheme=\"shadow-on-ept\"",
-     "x.xml:6: <level scheme=\"shadow-on-ept\">: not modelled yet; expected ept-on-ept"},
+    {"scheme that no parent gives", "values=\"1 2\"/>",
+     "values=\"1 2 3\"/><axis name=\"scheme\" values=\"shadow-on-shadow\"/>",
+     "x.xml:8: <compare>: depth 3: the scheme shadow-on-shadow of level 2 expects shadow paging of "
+     "level 1, which does not give it that; say the scheme of each <level>"},
     {"unknown processor", "haswell", "hasswell",
      "x.xml:4: <stack processor=\"hasswell\">: expected nehalem, haswell, broadwell-pml, "
      "skylake-x, minimal or everything"},
@@ -170,7 +174,7 @@ static const struct broken {
     {"attribute unknown", "<compare>", "<compare depth=\"1\">",
      "x.xml:8: <compare depth=\"1\">: expected no attributes"},
     {"attribute like none", "trace=", "zzzzzzzz=\"1\" trace=",
-     "x.xml:3: <guest zzzzzzzz=\"1\">: unknown attribute; expected trace or backing"},
+     "x.xml:3: <guest zzzzzzzz=\"1\">: unknown attribute; expected name, trace or backing"},
     {"element misspelt", "<claim reflected", "<clam reflected",
      "x.xml:13: <clam>: unknown element; did you mean <claim>?"},
     {"element too many", "</stack>\n", "</stack><stack/>\n",
@@ -179,7 +183,7 @@ static const struct broken {
      "x.xml:15: <more>: not expected here; <scenario> has enough elements"},
     {"element missing",
      "    <level number=\"0\" hypervisor=\"minimal\"/>\n"
-     "    <level hypervisor=\"kvm-6.1\" scheme=\"ept-on-ept\" vmcs-access=\"exit\"/>\n",
+     "    <level hypervisor=\"kvm-6.1\" scheme=\"ept-on-ept\" vmcs-access=\"trap\"/>\n",
      "", "x.xml:4: <stack>: ends too early; expected <level>"},
     {"another root", "<scenario name=\"x\">", "<scenary name=\"x\">",
      "x.xml:16: </scenario>: expected </scenary>, which line 1 opens"},
@@ -213,7 +217,7 @@ static const struct broken {
     {"depth twice", "values=\"1 2\"", "values=\"1 2 1\"",
      "x.xml:9: <axis values=\"1 2 1\">: expected 1 only once"},
     {"depth for a switch", "values=\"on off\"", "values=\"on 1\"",
-     "x.xml:10: <axis values=\"on 1\">: expected on and off"},
+     "x.xml:10: <axis values=\"on 1\">: expected off or on"},
     {"no axis depth", "    <axis name=\"depth\" values=\"1 2\"/>\n", "",
      "x.xml:8: <compare>: expected <axis name=\"depth\" values=\"...\">"},
     {"level deeper than the guest", "<level hypervisor=\"kvm-6.1\"",
@@ -225,7 +229,7 @@ static const struct broken {
      "x.xml:4: <stack>: expected <level number=\"0\">: nothing says which hypervisor runs there"},
     {"level 1 missing",
      "    <level hypervisor=\"kvm-6.1\" scheme=\"ept-on-ept\" "
-     "vmcs-access=\"exit\"/>\n",
+     "vmcs-access=\"trap\"/>\n",
      "",
      "x.xml:4: <stack>: expected <level number=\"1\">: nothing says which hypervisor runs there"},
     {"two levels without a number", "<level number=\"0\" hyper", "<level hyper",
@@ -233,24 +237,69 @@ static const struct broken {
     {"scheme at level 0", "<level number=\"0\"", "<level scheme=\"ept-on-ept\" number=\"0\"",
      "x.xml:5: <level scheme=\"ept-on-ept\">: expected at guest hypervisors only; level 0 has no "
      "parent"},
-    {"levels that differ", "vmcs-access=\"exit\"/>",
-     "vmcs-access=\"exit\"/><level number=\"1\" hypervisor=\"minimal\" vmcs-access=\"shadow\"/>",
+    {"levels that differ", "vmcs-access=\"trap\"/>",
+     "vmcs-access=\"trap\"/><level number=\"1\" hypervisor=\"minimal\" vmcs-access=\"shadow\"/>",
      "x.xml:6: <level vmcs-access=\"shadow\">: levels that differ are not modelled yet; expected "
-     "exit as in line 6"},
+     "trap as in line 6"},
     {"claim about no depth", "depth=\"2\" vmcs", "depth=\"3\" vmcs",
      "x.xml:12: <claim depth=\"3\">: expected a value of the comparison: 1 or 2"},
     {"claim about no switch", "values=\"on off\"", "values=\"off\"",
      "x.xml:12: <claim vmcs-shadowing=\"on\">: expected a value of the comparison: off"},
     {"claim of nothing", "reflected=\"equal\"", "depth=\"2\"",
-     "x.xml:13: <claim>: expected one of the attributes exits, unlisted, reflected, kept or "
-     "transparent"},
+     "x.xml:13: <claim>: expected one of the attributes exits, at-most, at-least, more-than, "
+     "reads, "
+     "writes, unlisted, recorded, reflected, kept or transparent"},
     {"claim of two things", "reflected=\"equal\"", "reflected=\"equal\" kept=\"equal\"",
      "x.xml:13: <claim kept=\"equal\">: expected a <claim> of its own beside reflected"},
     {"exits of no operation", "operation=\"CPUID\"", "",
      "x.xml:12: <claim exits=\"3\">: expected an operation beside it, such as CPUID, or * for "
-     "all"},
+     "all, or a reason"},
     {"operation without exits", "reflected=\"equal\"", "operation=\"CPUID\" reflected=\"equal\"",
-     "x.xml:13: <claim operation=\"CPUID\">: expected with exits only"},
+     "x.xml:13: <claim operation=\"CPUID\">: not expected beside what this claim states"},
+    {"reason without exits", "reflected=\"equal\"", "reason=\"CPUID\" reflected=\"equal\"",
+     "x.xml:13: <claim reason=\"CPUID\">: not expected beside what this claim states"},
+    {"unknown reason", "operation=\"CPUID\"", "reason=\"CPUIT\"",
+     "x.xml:12: <claim reason=\"CPUIT\">: expected an exit reason, such as CPUID or "
+     "EPT_VIOLATION"},
+    {"operation and reason", "operation=\"CPUID\"", "operation=\"CPUID\" reason=\"CPUID\"",
+     "x.xml:12: <claim reason=\"CPUID\">: expected an operation or a reason, not both"},
+    {"more than nothing", "reflected=\"equal\"", "more-than=\"scheme=ept-on-spt\"",
+     "x.xml:13: <claim more-than=\"scheme=ept-on-spt\">: expected an axis of the comparison and "
+     "one of its values, such as depth=1"},
+    {"more than a value that is not compared", "reflected=\"equal\"", "more-than=\"depth=3\"",
+     "x.xml:13: <claim more-than=\"depth=3\">: expected an axis of the comparison and one of its "
+     "values, such as depth=1"},
+    {"more than itself", "reflected=\"equal\"", "depth=\"2\" more-than=\"depth=2\"",
+     "x.xml:13: <claim more-than=\"depth=2\">: expected another value than the claim's own"},
+    {"no point", "reflected=\"equal\"", "more-than=\"depth\"",
+     "x.xml:13: <claim more-than=\"depth\">: expected an axis and one of its values, such as "
+     "vmcs-shadowing=on"},
+    {"times without more", "reflected=\"equal\"", "reflected=\"equal\" times=\"2..\"",
+     "x.xml:13: <claim times=\"2..\">: expected with more-than only"},
+    {"times backwards", "reflected=\"equal\"", "more-than=\"depth=1\" times=\"4..2\"",
+     "x.xml:13: <claim times=\"4..2\">: expected the smaller number first"},
+    {"range backwards", "reflected=\"equal\"", "reads=\"4..2\"",
+     "x.xml:13: <claim reads=\"4..2\">: expected the smaller number first"},
+    {"reads that no exit shows", "reflected=\"equal\"",
+     "depth=\"2\" vmcs-shadowing=\"on\" reads=\"6..10\"",
+     "x.xml:13: <claim reads=\"6..10\">: expected at depth 2 where each VMCS access exits; others "
+     "are not counted"},
+    {"recorded nowhere", "reflected=\"equal\"", "recorded=\"equal\"",
+     "x.xml:13: <claim recorded=\"equal\">: expected a <recorded> of a variant that the claim "
+     "speaks of"},
+    {"recording of no variant", "values=\"on off\"/>",
+     "values=\"on off\"/><recorded trace=\"a\" depth=\"3\"/>",
+     "x.xml:10: <recorded depth=\"3\">: expected a value of the comparison: 1 or 2"},
+    {"exception without a reason", "values=\"on off\"/>",
+     "values=\"on off\"/><recorded trace=\"a\"><except operation=\"HLT\"/></recorded>",
+     "x.xml:10: <except>: lacks the attribute because; expected one to 400 characters of text"},
+    {"guests without names", "<guest trace=\"../t/a.txt\"/>",
+     "<guest trace=\"a\"/><guest trace=\"b\"/>",
+     "x.xml:3: <guest>: expected a name: there are several guests"},
+    {"guests that nothing compares", "<guest trace=\"../t/a.txt\"/>",
+     "<guest name=\"a\" trace=\"a\"/><guest name=\"b\" trace=\"b\"/>",
+     "x.xml:8: <compare>: expected <axis name=\"guest\" values=\"...\">: there are several "
+     "guests"},
     {"checked without a source", " source=\"A0\"", "",
      "x.xml:12: <claim kind=\"checked\">: expected a source, what the figure was checked against"},
     {"reflected without depth 1", "values=\"1 2\"", "values=\"2 3\"",
@@ -438,7 +487,7 @@ static void trace_that_cannot_be_read_gives_a_sentence(void) {
   EXPECT_EQ("missing", scenario_check_trace(scenario, error, sizeof error), 2);
   snprintf(expected, sizeof expected, "%s: no such file; did you mean %s?", path, folder.file);
   EXPECT_STRING("missing", error, expected);
-  snprintf(scenario->trace, sizeof scenario->trace, "%s", folder.path);
+  snprintf(scenario->guest[0].trace, sizeof scenario->guest[0].trace, "%s", folder.path);
   EXPECT_EQ("folder", scenario_check_trace(scenario, error, sizeof error), 2);
   EXPECT_CONTAINS("folder", error, ": is a directory; expected a trace");
   scenario_free(scenario);
@@ -446,7 +495,7 @@ static void trace_that_cannot_be_read_gives_a_sentence(void) {
   EXPECT_EQ("of a file", scenario_check_trace(scenario, error, sizeof error), 2);
   EXPECT_CONTAINS("of a file", error, "/x.xml:3: <guest>: trace ");
   EXPECT_CONTAINS("of a file", error, "/../t/a.txt: no such file");
-  snprintf(scenario->trace, sizeof scenario->trace, "%s", folder.file);
+  snprintf(scenario->guest[0].trace, sizeof scenario->guest[0].trace, "%s", folder.file);
   EXPECT_EQ("readable", scenario_check_trace(scenario, error, sizeof error), 0);
   scenario_free(scenario);
   folder_fini(&folder);

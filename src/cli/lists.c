@@ -189,8 +189,9 @@ static bool hypervisor_row(size_t index, struct list_row *row) {
 
 static bool axis_row(size_t index, struct list_row *row) {
   if (index >= SCENARIO_AXIS_COUNT) return false;
-  row->cell[0] = scenario_words(LIST_AXIS)[index];
-  row->cell[1] = scenario_axis_values((enum scenario_axis_name)index);
+  enum scenario_axis_name axis = (enum scenario_axis_name)index;
+  row->cell[0] = scenario_axis_info(axis)->name;
+  row->cell[1] = scenario_axis_expected(NULL, axis, row->text[0], sizeof row->text[0]);
   return true;
 }
 

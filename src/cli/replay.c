@@ -7,10 +7,8 @@
 #include "src/scenario/names.h"
 
 enum replay_key {
-  KEY_DEPTH = 256,
-  KEY_SHADOWING,
-  KEY_PROCESSOR,
-  KEY_HYPERVISOR,
+  KEY_AXIS = 256, /* the first of the axes' keys */
+  KEY_HOST = KEY_AXIS + SCENARIO_AXIS_COUNT,
   KEY_CLAIMS,
   KEY_COMPARE,
   KEY_LOSS,
@@ -25,14 +23,24 @@ enum replay_key {
 };
 
 static const struct cli_option options[] = {
-    {"depth", "LIST", "level of the innermost guest, 1 to 6: 2, 1..3 or 1,2,4", KEY_DEPTH},
-    {"shadowing", "WHICH", "VMCS shadowing: on, off or both", KEY_SHADOWING},
-    {"processor", "NAME",
+    {"depth", "LIST", "level of the innermost guest, 1 to 6: 2, 1..3 or 1,2,4",
+     KEY_AXIS + SCENARIO_AXIS_DEPTH},
+    {"guest", "LIST", "guests of the scenario, by name", KEY_AXIS + SCENARIO_AXIS_GUEST},
+    {"processor", "LIST",
      "nehalem, haswell, broadwell-pml, skylake-x, minimal or everything;\n"
      "claims about figures are left out if it is not the scenario's own",
-     KEY_PROCESSOR},
-    {"hypervisor", "NAME", "kvm-6.1, ... (see list), at every level; same for claims",
-     KEY_HYPERVISOR},
+     KEY_AXIS + SCENARIO_AXIS_PROCESSOR},
+    {"hypervisor", "LIST", "of the guest hypervisors: kvm-6.1, ... (see list); same for claims",
+     KEY_AXIS + SCENARIO_AXIS_HYPERVISOR},
+    {"host", "NAME", "the hypervisor at L0; same for claims", KEY_HOST},
+    {"scheme", "LIST",
+     "memory of the innermost guest: ept-on-ept, shadow-on-ept or\n"
+     "shadow-on-shadow",
+     KEY_AXIS + SCENARIO_AXIS_SCHEME},
+    {"vmcs-access", "LIST", "of guest hypervisors: trap, memory or shadow",
+     KEY_AXIS + SCENARIO_AXIS_VMCS_ACCESS},
+    {"shadowing", "WHICH", "VMCS shadowing: on, off or both",
+     KEY_AXIS + SCENARIO_AXIS_VMCS_SHADOWING},
     {"claims", NULL, "show every claim and whether it holds", KEY_CLAIMS},
     {"compare", NULL, "show every checked figure beside the recorded one", KEY_COMPARE},
     {"costs", NULL, "show estimated costs, savings, published figures beside them, unit costs",
@@ -51,7 +59,7 @@ static const struct cli_option options[] = {
     {NULL, NULL, NULL, 0}};
 
 struct request {
-  const char *depth, *shadowing, *processor, *hypervisor;
+  const char *axis[SCENARIO_AXIS_COUNT], *host;
   const char *html, *junit, *tap;
   enum report_format format;
   bool salvage;
@@ -81,18 +89,15 @@ static int take_format(const struct cli *cli, struct request *request, const cha
 
 static int take(const struct cli *cli, void *data, int key, const char *value) {
   struct request *request = data;
+  if (key >= KEY_AXIS && key < KEY_HOST) {
+    request->axis[key - KEY_AXIS] = value;
+    return CLI_GO_ON;
+  }
   switch ((enum replay_key)key) {
-    case KEY_DEPTH:
-      request->depth = value;
+    case KEY_AXIS: /* taken above */
       break;
-    case KEY_SHADOWING:
-      request->shadowing = value;
-      break;
-    case KEY_PROCESSOR:
-      request->processor = value;
-      break;
-    case KEY_HYPERVISOR:
-      request->hypervisor = value;
+    case KEY_HOST:
+      request->host = value;
       break;
     case KEY_CLAIMS:
       request->report.claims = true;
@@ -141,44 +146,50 @@ static int load(const struct cli *cli, const char *path, struct scenario **scena
   return status == 0 ? CLI_GO_ON : cli_fail_at(cli, status, error);
 }
 
-static int set_axis(const struct cli *cli, struct scenario *scenario, const char *option,
-                    enum scenario_axis_name axis, const char *values) {
-  char error[SCENARIO_ERROR_SIZE];
-  if (values == NULL) return CLI_GO_ON;
-  if (scenario_set_axis(scenario, axis, values, error, sizeof error) == 0) return CLI_GO_ON;
-  return cli_fail(cli, "--%s %s: %s", option, values, error);
+static int fail_value(const struct cli *cli, const char *option, const char *value,
+                      enum scenario_list list, const char *error) {
+  const char *near = suggest_word(value, scenario_words(list));
+  if (near == NULL) return cli_fail(cli, "--%s %s: %s", option, value, error);
+  return cli_fail(cli, "--%s %s: %s; did you mean %s?", option, value, error, near);
 }
 
 /* Says how many claims were about something else. */
-static int set_name(const struct cli *cli, struct scenario *scenario, const char *option,
-                    const char *name) {
+static void tell_dropped(const struct cli *cli, const struct scenario *scenario, unsigned before,
+                         const char *what) {
+  unsigned count = before - scenario->claim_count;
+  if (count == 0) return;
+  cli_fail(cli, "%u claim%s left out: %s of another %s", count, count == 1 ? " is" : "s are",
+           count == 1 ? "it states a figure" : "they state figures", what);
+}
+
+static int set_axis(const struct cli *cli, struct scenario *scenario, enum scenario_axis_name axis,
+                    const char *values) {
   char error[SCENARIO_ERROR_SIZE];
-  if (name == NULL) return CLI_GO_ON;
+  const struct scenario_axis_info *info = scenario_axis_info(axis);
+  bool was_compared = scenario->axis[axis].compared;
   unsigned before = scenario->claim_count;
-  bool processor = strcmp(option, "processor") == 0;
-  int status = processor ? scenario_set_processor(scenario, name, error, sizeof error)
-                         : scenario_set_hypervisor(scenario, name, error, sizeof error);
-  if (status != 0) {
-    const char *near =
-        suggest_word(name, scenario_words(processor ? LIST_PROCESSOR : LIST_HYPERVISOR));
-    if (near == NULL) return cli_fail(cli, "--%s %s: %s", option, name, error);
-    return cli_fail(cli, "--%s %s: %s; did you mean %s?", option, name, error, near);
-  }
-  if (scenario->claim_count < before) {
-    unsigned count = before - scenario->claim_count;
-    cli_fail(cli, "%u claim%s left out: %s of another %s", count, count == 1 ? " is" : "s are",
-             count == 1 ? "it states a figure" : "they state figures", option);
-  }
+  if (values == NULL) return CLI_GO_ON;
+  if (scenario_set_axis(scenario, axis, values, error, sizeof error) != 0)
+    return fail_value(cli, info->option, values, info->list, error);
+  if (!was_compared) tell_dropped(cli, scenario, before, info->name);
+  return CLI_GO_ON;
+}
+
+static int set_host(const struct cli *cli, struct scenario *scenario, const char *name) {
+  char error[SCENARIO_ERROR_SIZE];
+  unsigned before = scenario->claim_count;
+  if (name == NULL) return CLI_GO_ON;
+  if (scenario_set_host(scenario, name, error, sizeof error) != 0)
+    return fail_value(cli, "host", name, LIST_HYPERVISOR, error);
+  tell_dropped(cli, scenario, before, "host hypervisor");
   return CLI_GO_ON;
 }
 
 static int change(const struct cli *cli, struct scenario *scenario, const struct request *request) {
-  int status = set_axis(cli, scenario, "depth", SCENARIO_AXIS_DEPTH, request->depth);
-  if (status == CLI_GO_ON) {
-    status = set_axis(cli, scenario, "shadowing", SCENARIO_AXIS_VMCS_SHADOWING, request->shadowing);
-  }
-  if (status == CLI_GO_ON) status = set_name(cli, scenario, "processor", request->processor);
-  if (status == CLI_GO_ON) status = set_name(cli, scenario, "hypervisor", request->hypervisor);
+  int status = CLI_GO_ON;
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT && status == CLI_GO_ON; i++)
+    status = set_axis(cli, scenario, (enum scenario_axis_name)i, request->axis[i]);
+  if (status == CLI_GO_ON) status = set_host(cli, scenario, request->host);
   return status;
 }
 

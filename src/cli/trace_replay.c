@@ -109,7 +109,8 @@ static int narrow(const struct cli *cli, const struct trace_compare *compare,
                                   sizeof error) == 0;
   if (!is_set) return cli_fail(cli, "%s: %s", compare->guest, error);
   bool is_named = compare->processor != NULL;
-  if (is_named && scenario_set_processor(scenario, compare->processor, error, sizeof error) != 0)
+  if (is_named && scenario_set_axis(scenario, SCENARIO_AXIS_PROCESSOR, compare->processor, error,
+                                    sizeof error) != 0)
     return cli_fail(cli, "--processor %s: %s", compare->processor, error);
   if (scenario_check_trace(scenario, error, sizeof error) != 0)
     return cli_fail_at(cli, CLI_USAGE, error);

@@ -6,9 +6,7 @@
 
 #include "src/report/part.h"
 
-/* Ends the claim's evaluation with a sentence. */
-static void __attribute__((format(printf, 3, 4)))
-decide(struct claim_result *result, bool holds, const char *format, ...) {
+void claim_decide(struct claim_result *result, bool holds, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(result->text, sizeof result->text, format, arguments);
@@ -16,17 +14,13 @@ decide(struct claim_result *result, bool holds, const char *format, ...) {
   result->holds = holds;
 }
 
-/* The numbers of a claim about one. */
-static void measure(struct claim_result *result, uint64_t expected, uint64_t counted) {
+void claim_measure(struct claim_result *result, uint64_t expected, uint64_t counted) {
   snprintf(result->expected, sizeof result->expected, "%" PRIu64, expected);
   snprintf(result->counted, sizeof result->counted, "%" PRIu64, counted);
 }
 
-/* The next variant from *index on that the claim speaks of and that was replayed to its end; NULL
- * if there is none. */
-static const struct replay_variant *next_covered(const struct replay *replay,
-                                                 const struct scenario_claim *claim,
-                                                 unsigned *index) {
+const struct replay_variant *claim_next(const struct replay *replay,
+                                        const struct scenario_claim *claim, unsigned *index) {
   while (*index < replay->variant_count) {
     const struct replay_variant *variant = &replay->variant[(*index)++];
     if (variant->complete && variant->ledger && scenario_claim_covers(claim, &variant->variant))
@@ -55,67 +49,25 @@ static const struct replay_variant *flat_variant(const struct replay *replay) {
   return NULL;
 }
 
-/* ---- Exits per operation ------------------------------------------------------------------- */
-
-/* False with a decision if one operation differs in this variant. */
-static bool check_exits(const struct replay_variant *variant, const struct scenario_claim *claim,
-                        const char *label, struct claim_result *result) {
-  struct ledger_row row;
-  char name[64];
-  name_variant(&variant->variant, name, sizeof name);
-  if (!rows_find(variant, label, &row)) {
-    decide(result, false, "%s: the trace has no such operation", label);
-    return false;
-  }
-  bool is_equal = row.typical == claim->figure;
-  measure(result, claim->figure, row.typical);
-  decide(result, is_equal,
-         "%s, %s: %" PRIu64 " exit%s claimed%s%s, %u counted (%" PRIu64 " of %" PRIu64
-         " operations)",
-         label, name, claim->figure, REPORT_PLURAL(claim->figure), claim->source[0] ? " from " : "",
-         claim->source, row.typical, row.typical_operations, row.operations);
-  return is_equal;
-}
-
-static void evaluate_exits(const struct replay *replay, const struct scenario_claim *claim,
-                           struct claim_result *result) {
-  const char *all[LEDGER_LABELS];
-  const char *one[] = {claim->operation};
-  bool is_all = strcmp(claim->operation, "*") == 0;
-  unsigned count = is_all ? rows_labels(replay, all) : 1;
-  const char *const *labels = is_all ? all : one;
-  const struct replay_variant *variant;
-  unsigned index = 0, checked = 0;
-  while ((variant = next_covered(replay, claim, &index))) {
-    for (unsigned i = 0; i < count; i++, checked++) {
-      if (!check_exits(variant, claim, labels[i], result)) return;
-    }
-  }
-  if (checked == 0) decide(result, false, "%s: nothing to count", claim->operation);
-  if (checked > 1)
-    decide(result, true, "%s: %" PRIu64 " exit%s in all of %u cells", claim->operation,
-           claim->figure, REPORT_PLURAL(claim->figure), checked);
-}
-
-/* ---- The others ---------------------------------------------------------------------------- */
+/* ---- Whole variants ------------------------------------------------------------------------ */
 
 static void evaluate_unlisted(const struct replay *replay, const struct scenario_claim *claim,
                               struct claim_result *result) {
   const struct replay_variant *variant;
   unsigned index = 0, checked = 0;
-  char name[64] = "";
-  while ((variant = next_covered(replay, claim, &index))) {
+  char name[NAME_VARIANT] = "";
+  while ((variant = claim_next(replay, claim, &index))) {
     name_variant(&variant->variant, name, sizeof name);
-    measure(result, claim->figure, variant->unlisted);
-    decide(result, variant->unlisted == claim->figure,
-           "unlisted VMCS accesses, %s: %" PRIu64 " claimed, %" PRIu64 " counted", name,
-           claim->figure, variant->unlisted);
+    claim_measure(result, claim->figure, variant->unlisted);
+    claim_decide(result, variant->unlisted == claim->figure,
+                 "unlisted VMCS accesses, %s: %" PRIu64 " claimed, %" PRIu64 " counted", name,
+                 claim->figure, variant->unlisted);
     checked++;
     if (!result->holds) return;
   }
   if (checked > 1)
-    decide(result, true, "unlisted VMCS accesses: %" PRIu64 " in all of %u variants", claim->figure,
-           checked);
+    claim_decide(result, true, "unlisted VMCS accesses: %" PRIu64 " in all of %u variants",
+                 claim->figure, checked);
 }
 
 /* Exits that come when the host likes, not when the guest does something. */
@@ -134,18 +86,18 @@ static bool is_host_caused(unsigned reason) {
 /* The guest's exits as its own hypervisor saw them, beside those at depth 1. */
 static bool check_reflected(const struct replay_variant *flat, const struct replay_variant *deep,
                             uint64_t *exits, struct claim_result *result) {
-  char name[64];
+  char name[NAME_VARIANT];
   name_variant(&deep->variant, name, sizeof name);
   *exits = 0;
   for (unsigned reason = 0; reason < EXIT_REASONS; reason++) {
     if (is_host_caused(reason)) continue;
     *exits += deep->guest_exits[reason];
     if (deep->guest_exits[reason] == flat->guest_exits[reason]) continue;
-    measure(result, flat->guest_exits[reason], deep->guest_exits[reason]);
-    decide(result, false,
-           "reflected exits equal those at depth 1: %s, %s: %" PRIu64 " at depth 1, %" PRIu64
-           " reflected",
-           name, nst_exit_name(reason), flat->guest_exits[reason], deep->guest_exits[reason]);
+    claim_measure(result, flat->guest_exits[reason], deep->guest_exits[reason]);
+    claim_decide(result, false,
+                 "reflected exits equal those at depth 1: %s, %s: %" PRIu64 " at depth 1, %" PRIu64
+                 " reflected",
+                 name, nst_exit_name(reason), flat->guest_exits[reason], deep->guest_exits[reason]);
     return false;
   }
   return true;
@@ -157,18 +109,18 @@ static void evaluate_reflected(const struct replay *replay, const struct scenari
   unsigned index = 0, checked = 0;
   uint64_t exits = 0;
   if (!flat) {
-    decide(result, false, "reflected exits equal those at depth 1: depth 1 was not replayed");
+    claim_decide(result, false, "reflected exits equal those at depth 1: depth 1 was not replayed");
     return;
   }
-  while ((variant = next_covered(replay, claim, &index))) {
+  while ((variant = claim_next(replay, claim, &index))) {
     if (variant->variant.depth == 1) continue;
     if (!check_reflected(flat, variant, &exits, result)) return;
     checked++;
   }
-  decide(result, checked > 0 && exits > 0,
-         "reflected exits equal those at depth 1, reason by reason: %" PRIu64
-         " in each of %u variants",
-         exits, checked);
+  claim_decide(result, checked > 0 && exits > 0,
+               "reflected exits equal those at depth 1, reason by reason: %" PRIu64
+               " in each of %u variants",
+               exits, checked);
 }
 
 static void evaluate_kept(const struct replay *replay, const struct scenario_claim *claim,
@@ -176,55 +128,69 @@ static void evaluate_kept(const struct replay *replay, const struct scenario_cla
   const struct replay_variant *variant;
   unsigned index = 0;
   uint64_t nested = 0;
-  char name[64];
-  while ((variant = next_covered(replay, claim, &index))) {
+  char name[NAME_VARIANT];
+  while ((variant = claim_next(replay, claim, &index))) {
     struct ledger_row row;
     ledger_total(variant->ledger, &row);
     unsigned depth = variant->variant.depth;
     uint64_t kept = row.by_level[depth] - row.reflected[depth];
     if (depth > 1) nested += kept;
     if (row.kept_subtree == kept) continue;
-    measure(result, kept, row.kept_subtree);
-    decide(result, false,
-           "an exit that L0 keeps costs one exit at every depth: %s: %" PRIu64 " kept, %" PRIu64
-           " exits for them",
-           name_variant(&variant->variant, name, sizeof name), kept, row.kept_subtree);
+    claim_measure(result, kept, row.kept_subtree);
+    claim_decide(result, false,
+                 "an exit that L0 keeps costs one exit at every depth: %s: %" PRIu64
+                 " kept, %" PRIu64 " exits for them",
+                 name_variant(&variant->variant, name, sizeof name), kept, row.kept_subtree);
     return;
   }
-  decide(result, nested > 0,
-         "an exit that L0 keeps costs one exit at every depth: %" PRIu64 " kept below depth 1%s",
-         nested, nested ? "" : ", nothing to compare");
+  claim_decide(result, nested > 0,
+               "an exit that L0 keeps costs one exit at every depth: %" PRIu64
+               " kept below depth 1%s",
+               nested, nested ? "" : ", nothing to compare");
 }
 
 static void evaluate_transparent(const struct replay *replay, const struct scenario_claim *claim,
                                  struct claim_result *result) {
   const struct replay_variant *variant, *first = NULL;
   unsigned index = 0, checked = 0;
-  char name[64], other[64];
-  while ((variant = next_covered(replay, claim, &index))) {
+  char name[NAME_VARIANT], other[NAME_VARIANT];
+  while ((variant = claim_next(replay, claim, &index))) {
     if (!first) first = variant;
     checked++;
     if (variant->state_hash == first->state_hash) continue;
-    decide(result, false,
-           "the guest ends in the same state: %s ends in %016" PRIx64 ", %s in %016" PRIx64,
-           name_variant(&first->variant, name, sizeof name), first->state_hash,
-           name_variant(&variant->variant, other, sizeof other), variant->state_hash);
+    claim_decide(result, false,
+                 "the guest ends in the same state: %s ends in %016" PRIx64 ", %s in %016" PRIx64,
+                 name_variant(&first->variant, name, sizeof name), first->state_hash,
+                 name_variant(&variant->variant, other, sizeof other), variant->state_hash);
     return;
   }
-  decide(result, checked > 1, "the guest ends in the same state in all of %u variants", checked);
+  claim_decide(result, checked > 1, "the guest ends in the same state in all of %u variants",
+               checked);
 }
 
 void claims_evaluate(const struct replay *replay, const struct scenario_claim *claim,
                      struct claim_result *result) {
   *result = (struct claim_result){.applies = is_complete(replay, claim)};
   if (!result->applies) {
-    decide(result, false, "%s: not replayed to the end",
-           claim->type == SCENARIO_CLAIM_EXITS ? claim->operation : "a claim");
+    claim_decide(result, false, "%s: not replayed to the end",
+                 claim->operation[0] ? claim->operation : "a claim");
     return;
   }
   switch (claim->type) {
     case SCENARIO_CLAIM_EXITS:
-      evaluate_exits(replay, claim, result);
+    case SCENARIO_CLAIM_AT_MOST:
+    case SCENARIO_CLAIM_AT_LEAST:
+      claim_exits(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_MORE_THAN:
+      claim_more_than(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_READS:
+    case SCENARIO_CLAIM_WRITES:
+      claim_accesses(replay, claim, result);
+      return;
+    case SCENARIO_CLAIM_RECORDED:
+      claim_recorded(replay, claim, result);
       return;
     case SCENARIO_CLAIM_UNLISTED:
       evaluate_unlisted(replay, claim, result);
@@ -238,6 +204,8 @@ void claims_evaluate(const struct replay *replay, const struct scenario_claim *c
     case SCENARIO_CLAIM_TRANSPARENT:
       evaluate_transparent(replay, claim, result);
       return;
+    case SCENARIO_CLAIM_TYPES:
+      break;
   }
 }
 

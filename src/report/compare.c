@@ -1,44 +1,81 @@
 /* SPDX-License-Identifier: MIT
  * Our counts beside a recording of real nested virtualization, cell by cell: the exits of the
  * typical round, from an exit that L0 reflects to the next entry of its guest. The recording is
- * found by its name: beside the guest's own vmx-l1-NAME.txt lies vmx-l2-NAME-shadow.txt. */
+ * named by the scenario, or found by its name: beside the guest's own vmx-l1-NAME.txt lies
+ * vmx-l2-NAME-shadow.txt. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
-enum { RECORDINGS = 4, RECORDED_DEPTH = 2 };
+enum { RECORDED_DEPTH = 2 };
 
-/* What the recorded stack was: KVM of Linux 6.1 at both levels. */
-static bool is_recorded_stack(const struct scenario *scenario, const char **suffix) {
+/* ---- Which recording ----------------------------------------------------------------------- */
+
+static bool is_word(enum scenario_list list, unsigned value, const char *word) {
+  return strcmp(scenario_words(list)[value], word) == 0;
+}
+
+/* What the recorded stack was: KVM of Linux 6.1 at both levels, EPT at L0. */
+static bool is_recorded_stack(const struct scenario_stack *stack, const char **suffix) {
+  if (stack->depth != RECORDED_DEPTH || stack->shadow_paging[0]) return false;
   for (unsigned level = 0; level < RECORDED_DEPTH; level++) {
-    if (strcmp(scenario->level[level].hypervisor, "kvm-6.1") != 0) return false;
+    if (!is_word(LIST_HYPERVISOR, stack->hypervisor[level], "kvm-6.1")) return false;
   }
-  *suffix = strcmp(scenario->processor, "skylake-x") == 0 ? "-skylake" : "";
-  return **suffix || strcmp(scenario->processor, "broadwell-pml") == 0;
+  bool is_skylake = is_word(LIST_PROCESSOR, stack->processor, "skylake-x");
+  *suffix = is_skylake ? "-skylake" : "";
+  return is_skylake || is_word(LIST_PROCESSOR, stack->processor, "broadwell-pml");
 }
 
-/* False where there is no such recording by name. */
-static bool recording_path(const struct replay *replay, unsigned variant, char *path, size_t size) {
-  static const char mark[] = "vmx-l1-";
-  const struct scenario *scenario = replay->scenario;
-  const struct scenario_variant *point = &replay->variant[variant].variant;
-  const char *suffix;
-  if (point->depth != RECORDED_DEPTH || !is_recorded_stack(scenario, &suffix)) return false;
-  const char *file = name_file(scenario->trace);
-  const char *dot = strchr(file, '.');
+/* False where there is no such recording by name. A guest recorded without EPT is the same guest.
+ */
+static bool path_by_name(const struct scenario_variant *point, char *path, size_t size) {
+  static const char mark[] = "vmx-l1-", without_ept[] = "-ept0";
+  const char *access_names[] = {[SCENARIO_VMCS_SHADOW] = "-shadow",
+                                [SCENARIO_VMCS_TRAP] = "-noshadow",
+                                [SCENARIO_VMCS_MEMORY] = NULL};
+  const char *trace = point->scenario->guest[point->stack.guest].trace, *file = name_file(trace);
+  const char *dot = strchr(file, '.'), *how = access_names[point->stack.vmcs_access], *suffix;
+  if (!is_recorded_stack(&point->stack, &suffix) || !how) return false;
   if (strncmp(file, mark, sizeof mark - 1) != 0 || !dot) return false;
-  enum scenario_scheme scheme = scenario->level[1].scheme;
-  if (scheme == SCENARIO_SHADOW_ON_SHADOW) return false;
   const char *name = file + sizeof mark - 1;
-  int length = snprintf(path, size, "%.*svmx-l2-%.*s%s%s%s%s", (int)(file - scenario->trace),
-                        scenario->trace, (int)(dot - name), name,
-                        scheme == SCENARIO_SHADOW_ON_EPT ? "-l1ept0" : "",
-                        point->vmcs_shadowing ? "-shadow" : "-noshadow", suffix, dot);
-  return length > 0 && (size_t)length < size && access(path, F_OK) == 0;
+  size_t length = (size_t)(dot - name), cut = sizeof without_ept - 1;
+  if (length > cut && strncmp(dot - cut, without_ept, cut) == 0) length -= cut;
+  int used =
+      snprintf(path, size, "%.*svmx-l2-%.*s%s%s%s%s", (int)(file - trace), trace, (int)length, name,
+               point->stack.shadow_paging[1] ? "-l1ept0" : "", how, suffix, dot);
+  return used > 0 && (size_t)used < size && access(path, F_OK) == 0;
 }
+
+static const struct scenario_recorded *find_recorded(const struct scenario_variant *point) {
+  const struct scenario *scenario = point->scenario;
+  for (unsigned i = 0; i < scenario->recorded_count; i++) {
+    if (scenario_covers(scenario->recorded[i].where, point)) return &scenario->recorded[i];
+  }
+  return NULL;
+}
+
+static bool recording_path(const struct scenario_variant *point, char *path, size_t size) {
+  const struct scenario_recorded *recorded = find_recorded(point);
+  if (!recorded) return path_by_name(point, path, size);
+  snprintf(path, size, "%s", recorded->trace);
+  return true;
+}
+
+/* Why the scenario expects this cell to differ, or NULL. */
+static const char *exception_of(const struct scenario_variant *point, const char *label) {
+  const struct scenario_recorded *recorded = find_recorded(point);
+  for (unsigned i = 0; recorded && i < recorded->exception_count; i++) {
+    const struct scenario_exception *exception = &recorded->exception[i];
+    if (strcmp(exception->operation, label) == 0) return exception->because;
+  }
+  return NULL;
+}
+
+/* ---- Cells --------------------------------------------------------------------------------- */
 
 static void add_cells(const struct replay *replay, unsigned variant,
                       const struct trace_rounds *rounds, struct compare *compare) {
@@ -55,6 +92,7 @@ static void add_cells(const struct replay *replay, unsigned variant,
                                   .recorded = trace_round_mode(group),
                                   .our_rounds = row.rounds,
                                   .recorded_rounds = group->rounds};
+    cell->because = exception_of(&replay->variant[variant].variant, labels[i]);
     if (cell->ours == cell->recorded) compare->equal++;
   }
 }
@@ -79,9 +117,10 @@ struct compare *compare_make(const struct replay *replay) {
   struct trace_rounds *rounds = malloc(sizeof *rounds);
   for (unsigned i = 0; compare && rounds && i < replay->variant_count; i++) {
     const struct replay_variant *variant = &replay->variant[i];
-    if (!variant->ledger || !variant->complete || compare->recording_count == RECORDINGS) continue;
+    if (!variant->ledger || !variant->complete || compare->recording_count == COMPARE_RECORDINGS)
+      continue;
     char *path = compare->recording[compare->recording_count];
-    if (recording_path(replay, i, path, SCENARIO_PATH_SIZE))
+    if (recording_path(&variant->variant, path, SCENARIO_PATH_SIZE))
       read_recording(replay, i, rounds, compare);
   }
   free(rounds);
@@ -108,7 +147,7 @@ bool compare_has(const struct compare *compare, unsigned variant) {
 static void print_recording(FILE *out, const struct replay *replay, const struct compare *compare,
                             unsigned index) {
   unsigned variant = compare->variant[index];
-  char name[64], path[SCENARIO_PATH_SIZE];
+  char name[NAME_VARIANT], path[SCENARIO_PATH_SIZE];
   fprintf(out, "  %s: %s\n", name_variant(&replay->variant[variant].variant, name, sizeof name),
           name_path(compare->recording[index], path, sizeof path));
   if (compare->problem[index][0]) {
@@ -118,10 +157,11 @@ static void print_recording(FILE *out, const struct replay *replay, const struct
   for (unsigned i = 0; i < compare->count; i++) {
     const struct compare_cell *cell = &compare->cell[i];
     if (cell->variant != variant) continue;
+    bool is_equal = cell->ours == cell->recorded;
     fprintf(out, "    %-24s ours %4u (%llu rounds)   recorded %4u (%llu rounds)%s\n", cell->label,
             cell->ours, (unsigned long long)cell->our_rounds, cell->recorded,
-            (unsigned long long)cell->recorded_rounds,
-            cell->ours == cell->recorded ? "" : "   DIFFERENT");
+            (unsigned long long)cell->recorded_rounds, is_equal ? "" : "   DIFFERENT");
+    if (!is_equal && cell->because) fprintf(out, "      as expected: %s\n", cell->because);
   }
 }
 

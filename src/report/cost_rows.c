@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 /* Label NULL: the whole trace. False: the variant was not replayed to its end, or has none. */
 static bool find_row(const struct replay_variant *variant, const char *label,
@@ -85,14 +86,14 @@ struct cost_saving *cost_savings(const struct replay *replay, size_t *count) {
 /* True if the figure speaks of the stack of this variant. */
 static bool is_about(const struct replay *replay, unsigned variant,
                      const struct ledger_anchor *anchor) {
-  const struct scenario *scenario = replay->scenario;
-  const struct scenario_variant *point = &replay->variant[variant].variant;
-  if (point->depth != anchor->depth) return false;
-  if (anchor->shadowing != LEDGER_ANCHOR_ANY &&
-      point->value[SCENARIO_AXIS_VMCS_SHADOWING] != anchor->shadowing)
+  const struct scenario_stack *stack = &replay->variant[variant].variant.stack;
+  static const unsigned shadowing[] = {
+      [SCENARIO_VMCS_SHADOW] = 1, [SCENARIO_VMCS_TRAP] = 0, [SCENARIO_VMCS_MEMORY] = 2};
+  if (stack->depth != anchor->depth) return false;
+  if (anchor->shadowing != LEDGER_ANCHOR_ANY && shadowing[stack->vmcs_access] != anchor->shadowing)
     return false;
-  for (unsigned level = 0; level < point->depth; level++) {
-    const char *hypervisor = scenario->level[level].hypervisor;
+  for (unsigned level = 0; level < stack->depth; level++) {
+    const char *hypervisor = scenario_words(LIST_HYPERVISOR)[stack->hypervisor[level]];
     if (strncmp(hypervisor, anchor->hypervisor, strlen(anchor->hypervisor)) != 0) return false;
   }
   return true;

@@ -8,26 +8,24 @@
 #include "src/report/part.h"
 #include "src/scenario/names.h"
 
-/* variant, a column for each axis, operation: what both tables begin with. */
+/* The columns that both kinds of record begin with: variant, one for each axis, operation. */
 static void print_key_heading(FILE *out) {
-  fputs("variant", out);
-  for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
+  fprintf(out, "variant,");
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    const char *name = scenario_axis_info((enum scenario_axis_name)i)->name;
+    for (; *name; name++) fputc(*name == '-' ? '_' : *name, out);
     fputc(',', out);
-    for (const char *at = scenario_words(LIST_AXIS)[axis]; *at; at++)
-      fputc(*at == '-' ? '_' : *at, out);
   }
-  fputs(",operation", out);
+  fprintf(out, "operation");
 }
 
 static void print_key(FILE *out, const struct replay *replay, unsigned index, const char *label) {
   const struct scenario_variant *variant = &replay->variant[index].variant;
-  fprintf(out, "%u", index + 1);
-  for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
-    char word[16];
+  fprintf(out, "%u,", index + 1);
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    escape_csv(out, name_word(variant, (enum scenario_axis_name)i));
     fputc(',', out);
-    escape_csv(out, scenario_axis_word((enum scenario_axis_name)axis, variant->value[axis], word));
   }
-  fputc(',', out);
   escape_csv(out, label);
 }
 

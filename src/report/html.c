@@ -90,12 +90,12 @@ static void print_stack(FILE *out, const struct replay *replay) {
 static void print_axes(FILE *out, const struct scenario *scenario) {
   for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
     const struct scenario_axis *values = &scenario->axis[axis];
-    char text[REPORT_TEXT] = "", word[16];
+    char text[REPORT_TEXT] = "";
     if (values->value_count < 2) continue;
     text_append(text, sizeof text, "%s: ", scenario_words(LIST_AXIS)[axis]);
     for (unsigned i = 0; i < values->value_count; i++)
       text_append(text, sizeof text, "%s%s", i ? ", " : "",
-                  scenario_axis_word((enum scenario_axis_name)axis, values->values[i], word));
+                  scenario_axis_word(scenario, (enum scenario_axis_name)axis, values->values[i]));
     print_item(out, "Compared", text);
   }
 }
@@ -106,7 +106,7 @@ static void print_setup(const struct text *text) {
   char line[REPORT_TEXT + SCENARIO_PATH_SIZE], path[SCENARIO_PATH_SIZE];
   fputs("<h2>Set-up</h2>\n<dl>\n", out);
   if (replay->scenario->path[0]) print_item(out, "Scenario", replay->scenario->path);
-  print_item(out, "Recording", name_path(replay->scenario->trace, path, sizeof path));
+  print_item(out, "Recording", name_path(replay->scenario->guest[0].trace, path, sizeof path));
   snprintf(line, sizeof line, "%" PRIu64 " exits recorded at depth 1%s%s", replay->recorded_exits,
            replay->source.kernel[0] ? ", under real KVM, Linux " : "", replay->source.kernel);
   print_item(out, "Guest", line);
@@ -132,7 +132,7 @@ static void print_verdict(const struct text *text, unsigned holding) {
 
 static void print_head(const struct text *text) {
   const struct scenario *scenario = text->replay->scenario;
-  const char *name = name_file(scenario->path[0] ? scenario->path : scenario->trace);
+  const char *name = name_file(scenario->path[0] ? scenario->path : scenario->guest[0].trace);
   FILE *out = text->out;
   fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n", out);
   fputs("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>", out);

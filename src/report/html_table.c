@@ -25,14 +25,13 @@ static void end_table(FILE *out) {
 /* A line of the heading: the variants' words on one axis. */
 static void print_axis(const struct text *text, unsigned axis) {
   const struct replay *replay = text->replay;
-  char word[16];
   fputs("<tr>", text->out);
   html_element(text->out, "th", "scope=\"row\" colspan=\"2\"", scenario_words(LIST_AXIS)[axis]);
   for (unsigned i = 0; i < replay->variant_count; i++) {
     const struct scenario_variant *variant = &replay->variant[i].variant;
-    bool is_said = axis == SCENARIO_AXIS_DEPTH || variant->depth > 1;
-    scenario_axis_word((enum scenario_axis_name)axis, variant->value[axis], word);
-    html_element(text->out, "th", "scope=\"col\"", is_said ? word : "");
+    bool is_said = name_is_shown(variant, (enum scenario_axis_name)axis);
+    html_element(text->out, "th", "scope=\"col\"",
+                 is_said ? name_word(variant, (enum scenario_axis_name)axis) : "");
   }
   fputs("</tr>\n", text->out);
 }

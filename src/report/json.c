@@ -5,6 +5,7 @@
 
 #include "src/report/escape.h"
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 static void print_string(FILE *out, const char *text) {
   fputc('"', out);
@@ -83,10 +84,25 @@ static void print_causes(FILE *out, const struct ledger *ledger) {
   fprintf(out, "]");
 }
 
+/* "depth": 2, "processor": "haswell", ...; only depths are numbers. */
+static void print_axes(FILE *out, const struct scenario_variant *variant) {
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    enum scenario_axis_name axis = (enum scenario_axis_name)i;
+    const char *name = scenario_axis_info(axis)->name;
+    fprintf(out, ", \"");
+    for (; *name; name++) fputc(*name == '-' ? '_' : *name, out);
+    fprintf(out, "\": ");
+    if (axis == SCENARIO_AXIS_DEPTH)
+      fprintf(out, "%u", variant->depth);
+    else
+      print_string(out, name_word(variant, axis));
+  }
+}
+
 static void print_variant(FILE *out, const struct replay *replay, unsigned index) {
   const struct replay_variant *variant = &replay->variant[index];
-  fprintf(out, "%s\n    {\"variant\": %u, \"depth\": %u, \"vmcs_shadowing\": %s", index ? "," : "",
-          index + 1, variant->variant.depth, variant->variant.vmcs_shadowing ? "true" : "false");
+  fprintf(out, "%s\n    {\"variant\": %u", index ? "," : "", index + 1);
+  print_axes(out, &variant->variant);
   fprintf(out, ", \"complete\": %s, \"unlisted\": %" PRIu64 ", \"assumed\": %" PRIu64,
           variant->complete ? "true" : "false", variant->unlisted, variant->assumed);
   fprintf(out,
@@ -137,7 +153,7 @@ int report_json(FILE *out, const struct replay *replay, const struct report_opti
   fprintf(out, ",\n  ");
   print_member(out, "question", scenario->question);
   fprintf(out, ",\n  ");
-  print_member(out, "trace", scenario->trace);
+  print_member(out, "trace", scenario->guest[0].trace);
   fprintf(out, ",\n  ");
   print_member(out, "processor", scenario->processor);
   fprintf(out, ",\n  \"recorded_exits\": %" PRIu64 ", \"partial\": %s,\n  \"variants\": [",

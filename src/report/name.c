@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 void text_append(char *text, size_t size, const char *format, ...) {
   size_t used = strlen(text);
@@ -132,12 +133,32 @@ const char *name_path(const char *path, char *text, size_t size) {
   return text;
 }
 
+const char *name_value(const struct scenario_variant *variant, enum scenario_axis_name axis) {
+  if (axis == SCENARIO_AXIS_SCHEME)
+    return name_scheme((enum scenario_scheme)variant->value[SCENARIO_AXIS_SCHEME]);
+  return scenario_axis_word(variant->scenario, axis, variant->value[axis]);
+}
+
+const char *name_word(const struct scenario_variant *variant, enum scenario_axis_name axis) {
+  if (axis == SCENARIO_AXIS_VMCS_ACCESS)
+    return scenario_words(LIST_VMCS_ACCESS)[variant->stack.vmcs_access];
+  return scenario_axis_word(variant->scenario, axis, variant->value[axis]);
+}
+
+bool name_is_shown(const struct scenario_variant *variant, enum scenario_axis_name axis) {
+  return variant->named >> axis & 1;
+}
+
 const char *name_variant(const struct scenario_variant *variant, char *text, size_t size) {
-  if (variant->depth == 1)
-    snprintf(text, size, "depth 1");
-  else
-    snprintf(text, size, "depth %u, VMCS shadowing %s", variant->depth,
-             variant->vmcs_shadowing ? "on" : "off");
+  snprintf(text, size, "depth %u", variant->depth);
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    enum scenario_axis_name axis = (enum scenario_axis_name)i;
+    const struct scenario_axis_info *info = scenario_axis_info(axis);
+    if (axis == SCENARIO_AXIS_DEPTH || !name_is_shown(variant, axis)) continue;
+    bool needs_title = info->list == LIST_SWITCH || axis == SCENARIO_AXIS_VMCS_ACCESS;
+    text_append(text, size, ", %s%s%s", needs_title ? info->title : "", needs_title ? " " : "",
+                name_value(variant, axis));
+  }
   return text;
 }
 

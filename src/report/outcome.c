@@ -11,43 +11,84 @@
 static const char left_out[] = "left out: the command line changed what the claim speaks of";
 
 /* ", depth 2, vmcs-shadowing on" of the axes that the claim names. */
-static void append_where(const struct scenario_claim *claim, char *text, size_t size) {
-  for (unsigned axis = 0; axis < SCENARIO_AXIS_COUNT; axis++) {
-    char word[16];
-    if (claim->where[axis] == SCENARIO_ANY) continue;
-    scenario_axis_word((enum scenario_axis_name)axis, claim->where[axis], word);
-    text_append(text, size, ", %s %s", scenario_words(LIST_AXIS)[axis], word);
+static void append_where(const struct scenario *scenario, const struct scenario_claim *claim,
+                         char *text, size_t size) {
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    enum scenario_axis_name axis = (enum scenario_axis_name)i;
+    if (claim->where[i] == SCENARIO_ANY) continue;
+    text_append(text, size, ", %s %s", scenario_axis_info(axis)->name,
+                scenario_axis_word(scenario, axis, claim->where[i]));
   }
 }
 
-void claims_sentence(const struct scenario_claim *claim, char *text, size_t size) {
-  const char *subject = "";
-  bool has_figure = false;
+static const char *subject_of(const struct scenario_claim *claim) {
+  if (claim->by_reason) return nst_exit_name(claim->reason);
+  if (strcmp(claim->operation, "*") == 0) return "every operation";
+  return claim->operation[0] ? claim->operation : "whole trace";
+}
+
+/* ": more than vmcs-shadowing on, 2 times or more" */
+static void append_than(const struct scenario *scenario, const struct scenario_claim *claim,
+                        char *text, size_t size) {
+  text_append(text, size, ": more than %s %s", scenario_axis_info(claim->than_axis)->name,
+              scenario_axis_word(scenario, claim->than_axis, claim->than_value));
+  if (claim->times_high > 0)
+    text_append(text, size, ", %g to %g times", claim->times_low, claim->times_high);
+  else if (claim->times_low > 0)
+    text_append(text, size, ", %g times or more", claim->times_low);
+}
+
+/* What the claim says, behind its subject and place. */
+static void append_figure(const struct scenario *scenario, const struct scenario_claim *claim,
+                          char *text, size_t size) {
+  const char *unit = claim->by_reason ? "exit" : "exit to L0";
+  const char *units = claim->by_reason ? "exits" : "exits to L0";
+  const char *word = claim->figure == 1 ? unit : units;
   switch (claim->type) {
     case SCENARIO_CLAIM_EXITS:
-      subject = strcmp(claim->operation, "*") == 0 ? "every operation" : claim->operation;
-      has_figure = true;
-      break;
+      text_append(text, size, ": %" PRIu64 " %s", claim->figure, word);
+      return;
+    case SCENARIO_CLAIM_AT_MOST:
+      text_append(text, size, ": at most %" PRIu64 " %s", claim->figure, word);
+      return;
+    case SCENARIO_CLAIM_AT_LEAST:
+      text_append(text, size, ": at least %" PRIu64 " %s", claim->figure, word);
+      return;
+    case SCENARIO_CLAIM_MORE_THAN:
+      append_than(scenario, claim, text, size);
+      return;
+    case SCENARIO_CLAIM_READS:
+    case SCENARIO_CLAIM_WRITES:
+      text_append(text, size, ": %" PRIu64 " to %" PRIu64 " per reflected exit", claim->figure,
+                  claim->most);
+      return;
     case SCENARIO_CLAIM_UNLISTED:
-      subject = "unlisted VMCS accesses";
-      has_figure = true;
-      break;
+      text_append(text, size, ": %" PRIu64, claim->figure);
+      return;
+    case SCENARIO_CLAIM_RECORDED:
     case SCENARIO_CLAIM_REFLECTED:
-      subject = "reflected exits equal those at depth 1, reason by reason";
-      break;
     case SCENARIO_CLAIM_KEPT:
-      subject = "an exit that L0 keeps costs the same at every depth";
-      break;
     case SCENARIO_CLAIM_TRANSPARENT:
-      subject = "the guest ends in the same state in every variant";
-      break;
+    case SCENARIO_CLAIM_TYPES:
+      return;
   }
-  snprintf(text, size, "%s", subject);
-  append_where(claim, text, size);
-  if (!has_figure) return;
-  text_append(text, size, ": %" PRIu64, claim->figure);
-  if (claim->type == SCENARIO_CLAIM_EXITS)
-    text_append(text, size, " exit%s to L0", REPORT_PLURAL(claim->figure));
+}
+
+void claims_sentence(const struct scenario *scenario, const struct scenario_claim *claim,
+                     char *text, size_t size) {
+  static const char *const subjects[SCENARIO_CLAIM_TYPES] = {
+      [SCENARIO_CLAIM_READS] = "VMREADs, ",
+      [SCENARIO_CLAIM_WRITES] = "VMWRITEs, ",
+      [SCENARIO_CLAIM_UNLISTED] = "unlisted VMCS accesses",
+      [SCENARIO_CLAIM_RECORDED] = "rounds equal the recording's, operation by operation",
+      [SCENARIO_CLAIM_REFLECTED] = "reflected exits equal those at depth 1, reason by reason",
+      [SCENARIO_CLAIM_KEPT] = "an exit that L0 keeps costs the same at every depth",
+      [SCENARIO_CLAIM_TRANSPARENT] = "the guest ends in the same state in every variant"};
+  const char *subject = subjects[claim->type];
+  bool counts = scenario_claim_subject(claim->type) != SCENARIO_SUBJECT_NOTHING;
+  snprintf(text, size, "%s%s", subject ? subject : "", counts ? subject_of(claim) : "");
+  append_where(scenario, claim, text, size);
+  append_figure(scenario, claim, text, size);
 }
 
 /* One claim and what became of it, or one that was left out. */
@@ -65,7 +106,7 @@ static unsigned outcome_count(const struct replay *replay) {
 static void find_outcome(const struct replay *replay, unsigned index, struct outcome *outcome) {
   const struct scenario *scenario = replay->scenario;
   outcome->claim = &scenario->claim[index];
-  claims_sentence(outcome->claim, outcome->name, sizeof outcome->name);
+  claims_sentence(scenario, outcome->claim, outcome->name, sizeof outcome->name);
   if (index < scenario->claim_count) {
     claims_evaluate(replay, outcome->claim, &outcome->result);
   } else {
@@ -81,7 +122,7 @@ static int verdict(const struct replay *replay) {
 }
 
 static const char *path_of(const struct scenario *scenario) {
-  return scenario->path[0] ? scenario->path : scenario->trace;
+  return scenario->path[0] ? scenario->path : scenario->guest[0].trace;
 }
 
 /* ---- JUnit --------------------------------------------------------------------------------- */

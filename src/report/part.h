@@ -29,6 +29,13 @@ const char *name_scheme(enum scenario_scheme scheme);
 const char *name_file(const char *path);
 /* The path without the folders that "/../" leaves again; links are not looked at. */
 const char *name_path(const char *path, char *text, size_t size);
+/* The word of a variant's value on an axis, for people: "off", "EPT on EPT". */
+const char *name_value(const struct scenario_variant *variant, enum scenario_axis_name axis);
+/* The word of the file, for programs; of VMCS access what it comes to on the processor. */
+const char *name_word(const struct scenario_variant *variant, enum scenario_axis_name axis);
+/* True if the axis is compared and the variant does not stand for all of its values. */
+bool name_is_shown(const struct scenario_variant *variant, enum scenario_axis_name axis);
+enum { NAME_VARIANT = 128 }; /* bytes that name any variant */
 /* "depth 2, VMCS shadowing off" */
 const char *name_variant(const struct scenario_variant *variant, char *text, size_t size);
 /* Cycles as people read them: "950", "9.5k", "12k", "1.2M". */
@@ -40,6 +47,8 @@ const char *name_cycles(double cycles, char *text, size_t size);
 const struct replay_variant *rows_first(const struct replay *replay);
 /* Labels of the operations that were played, in order of first occurrence; returns how many. */
 unsigned rows_labels(const struct replay *replay, const char *labels[LEDGER_LABELS]);
+/* The row of the first variant that has the operation; false if none has. */
+bool rows_seen(const struct replay *replay, const char *label, struct ledger_row *row);
 /* False: the variant was not begun or has no such operation. */
 bool rows_find(const struct replay_variant *variant, const char *label, struct ledger_row *row);
 bool rows_tree(const struct replay_variant *variant, const char *label, struct ledger_tree *tree);
@@ -82,22 +91,25 @@ void costs_print(FILE *out, const struct replay *replay);
 /* Members "savings" and "published" of an object, each with a comma behind it. */
 void costs_print_json(FILE *out, const struct replay *replay);
 
-/* ---- compare.c: recordings of real nested virtualization beside ours */
+/* ---- compare.c: recordings of real nested virtualization beside ours: those that the scenario
+ * names, else those found by name beside the guest's own */
 
+enum { COMPARE_RECORDINGS = 8 }; /* no more variants have a recording */
 enum compare_result { COMPARE_NONE, COMPARE_EQUAL, COMPARE_DIFFERENT };
 struct compare_cell {
   const char *label; /* of the replay */
   unsigned variant;
   unsigned ours, recorded; /* exits of the typical round */
+  const char *because;     /* why the scenario expects them to differ, or NULL */
   uint64_t our_rounds, recorded_rounds;
 };
 struct compare {
   unsigned count, equal;
-  struct compare_cell cell[LEDGER_LABELS * 4]; /* no more than four variants have a recording */
+  struct compare_cell cell[LEDGER_LABELS * COMPARE_RECORDINGS];
   unsigned recording_count;
-  char recording[4][SCENARIO_PATH_SIZE];
-  char problem[4][REPORT_TEXT]; /* why a recording that is there was not used, or "" */
-  unsigned variant[4];
+  char recording[COMPARE_RECORDINGS][SCENARIO_PATH_SIZE];
+  char problem[COMPARE_RECORDINGS][REPORT_TEXT]; /* why one that is there was not used, or "" */
+  unsigned variant[COMPARE_RECORDINGS];
 };
 /* Reads the recordings that belong to the replay. NULL: no memory. The caller frees it. */
 struct compare *compare_make(const struct replay *replay);
@@ -107,7 +119,7 @@ enum compare_result compare_find(const struct compare *compare, unsigned variant
 bool compare_has(const struct compare *compare, unsigned variant);
 void compare_print(FILE *out, const struct replay *replay, const struct compare *compare);
 
-/* ---- claims.c */
+/* ---- claims.c, claim_count.c */
 
 struct claim_result {
   bool holds;
@@ -117,13 +129,31 @@ struct claim_result {
 };
 void claims_evaluate(const struct replay *replay, const struct scenario_claim *claim,
                      struct claim_result *result);
+/* Ends the claim's evaluation with a sentence. */
+void claim_decide(struct claim_result *result, bool holds, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The numbers of a claim about one. */
+void claim_measure(struct claim_result *result, uint64_t expected, uint64_t counted);
+/* The next variant from *index on that the claim speaks of and that was replayed to its end; NULL
+ * if there is none. */
+const struct replay_variant *claim_next(const struct replay *replay,
+                                        const struct scenario_claim *claim, unsigned *index);
+void claim_exits(const struct replay *replay, const struct scenario_claim *claim,
+                 struct claim_result *result);
+void claim_more_than(const struct replay *replay, const struct scenario_claim *claim,
+                     struct claim_result *result);
+void claim_accesses(const struct replay *replay, const struct scenario_claim *claim,
+                    struct claim_result *result);
+void claim_recorded(const struct replay *replay, const struct scenario_claim *claim,
+                    struct claim_result *result);
 /* Number of claims that hold. */
 unsigned claims_count(const struct replay *replay);
 void claims_print(FILE *out, const struct replay *replay);
 /* "input", "checked", "predicted" */
 const char *claims_mark(enum scenario_mark mark);
 /* The claim alone, the same whatever was counted. */
-void claims_sentence(const struct scenario_claim *claim, char *text, size_t size);
+void claims_sentence(const struct scenario *scenario, const struct scenario_claim *claim,
+                     char *text, size_t size);
 
 /* ---- the text report's parts */
 
@@ -161,6 +191,7 @@ struct why_row {
 struct why_view {
   const char *label;
   unsigned depth, variant_count, row_count;
+  enum scenario_axis_name axis; /* in which the variants differ */
   const struct replay_variant *variant[WHY_VARIANTS];
   struct why_row row[WHY_LINES];
 };

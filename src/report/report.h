@@ -22,9 +22,10 @@ struct report_options {
  * far as it goes and says so. Text takes all options, html `tree` and `steps`, the others none.
  * What cannot be written shows in ferror(out). */
 int report_text(FILE *out, const struct replay *replay, const struct report_options *options);
-/* One table: variant, a column for each axis of comparisons, operation, kind (operation, outside or
- * total), operations, exits_typical, exits_mean, exits_total, kept, reflected, cycles_low,
- * cycles_typical, cycles_high, cycles_switch, cycles_l0, instructions_l0. */
+/* One table: variant, a column for each axis of comparisons (depth, guest, processor, hypervisor,
+ * scheme, vmcs_access, vmcs_shadowing), operation, kind (operation, outside or total), operations,
+ * exits_typical, exits_mean, exits_total, kept, reflected, cycles_low, cycles_typical, cycles_high,
+ * cycles_switch, cycles_l0, instructions_l0. */
 int report_csv(FILE *out, const struct replay *replay, const struct report_options *options);
 /* One table: variant, the axes, operation, level, reason, detail, exits, reflected. */
 int report_csv_causes(FILE *out, const struct replay *replay, const struct report_options *options);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Finding what was counted, by the label of the operation. */
+#include <string.h>
+
 #include "src/report/part.h"
 
 const struct replay_variant *rows_first(const struct replay *replay) {
@@ -9,18 +11,41 @@ const struct replay_variant *rows_first(const struct replay *replay) {
   return NULL;
 }
 
-unsigned rows_labels(const struct replay *replay, const char *labels[LEDGER_LABELS]) {
-  const struct replay_variant *first = rows_first(replay);
-  unsigned count = 0;
-  if (!first) return 0;
-  for (unsigned i = LEDGER_FIRST; i < ledger_label_count(first->ledger); i++) {
+static bool has_label(const char *const *labels, unsigned count, const char *label) {
+  for (unsigned i = 0; i < count; i++) {
+    if (strcmp(labels[i], label) == 0) return true;
+  }
+  return false;
+}
+
+/* Adds the labels of one variant that are not there yet. */
+static unsigned add_labels(const struct ledger *ledger, const char *labels[LEDGER_LABELS],
+                           unsigned count) {
+  for (unsigned i = LEDGER_FIRST; i < ledger_label_count(ledger) && count < LEDGER_LABELS; i++) {
     struct ledger_row row;
-    if (ledger_row(first->ledger, i, &row) && row.operations) labels[count++] = row.label;
+    bool is_played = ledger_row(ledger, i, &row) && row.operations;
+    if (is_played && !has_label(labels, count, row.label)) labels[count++] = row.label;
   }
   struct ledger_row others;
-  if (ledger_row(first->ledger, LEDGER_OTHERS, &others) && others.operations)
+  bool has_others = ledger_row(ledger, LEDGER_OTHERS, &others) && others.operations;
+  if (has_others && count < LEDGER_LABELS && !has_label(labels, count, others.label))
     labels[count++] = others.label;
   return count;
+}
+
+unsigned rows_labels(const struct replay *replay, const char *labels[LEDGER_LABELS]) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    if (replay->variant[i].ledger) count = add_labels(replay->variant[i].ledger, labels, count);
+  }
+  return count;
+}
+
+bool rows_seen(const struct replay *replay, const char *label, struct ledger_row *row) {
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    if (rows_find(&replay->variant[i], label, row)) return true;
+  }
+  return false;
 }
 
 bool rows_find(const struct replay_variant *variant, const char *label, struct ledger_row *row) {

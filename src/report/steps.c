@@ -95,7 +95,7 @@ static void tell_stage(FILE *out, const struct replay_variant *variant) {
       fprintf(out, ", VMCS%u%u merged for L%u", level, deeper, deeper);
     fprintf(out, ".\n");
   }
-  if (depth > 1 && variant->variant.vmcs_shadowing)
+  if (depth > 1 && variant->variant.stack.vmcs_access == SCENARIO_VMCS_SHADOW)
     fprintf(out, "  VMREADs and VMWRITEs of L1 that a shadow VMCS serves do not exit.\n");
 }
 
@@ -103,7 +103,7 @@ static void tell_tree(const struct text *text, const char *label,
                       const struct replay_variant *variant) {
   FILE *out = text->out;
   struct ledger_tree tree;
-  char name[NAME], line[REPORT_TEXT];
+  char name[NAME_VARIANT], line[REPORT_TEXT];
   if (!rows_tree(variant, label, &tree)) return;
   fprintf(out, "\nOne %s at %s, step by step: %" PRIu64 " exit%s to L0\n", label,
           name_variant(&variant->variant, name, sizeof name), tree.exits,

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
-enum { CELL = TABLE_CELL, HEADER_LINES = 4, LEFT_INDENT = 2 };
+enum { CELL = TABLE_CELL, LEFT_INDENT = 2 };
 static const char title[] = "Exits to L0 per operation";
 static const char subtitle[] = "(typical round, timer ticks aside)";
 
@@ -29,7 +30,10 @@ struct table {
   unsigned label_count;
   unsigned label_width;
   bool has_outside;
-  bool has_flat; /* a column for depth 1 */
+  bool has_flat;       /* a column for depth 1, where that is one variant */
+  unsigned axis_count; /* compared beside depth, slowest first: the last one heads the columns */
+  enum scenario_axis_name axis[SCENARIO_AXIS_COUNT];
+  bool has_scheme; /* a line of the header says the scheme that all have */
   struct group flat;
   unsigned group_count;
   struct group group[SCENARIO_DEPTH_LIMIT];
@@ -37,11 +41,10 @@ struct table {
 
 /* ---- Cells --------------------------------------------------------------------------------- */
 
-static void print_trace_cell(const struct table *table, const struct replay_variant *variant,
-                             char cell[CELL]) {
+static void print_trace_cell(const struct replay_variant *variant, char cell[CELL]) {
   struct ledger_row row;
   ledger_total(variant->ledger, &row);
-  uint64_t recorded = table->text->replay->recorded_exits;
+  uint64_t recorded = variant->recorded_exits;
   if (recorded) snprintf(cell, CELL, "%.1f", (double)row.exits / (double)recorded);
 }
 
@@ -89,7 +92,7 @@ static const char *print_cell(const struct table *table, unsigned row, unsigned 
       print_outside_cell(variant, cell);
       break;
     case ROW_TRACE:
-      print_trace_cell(table, variant, cell);
+      print_trace_cell(variant, cell);
       break;
     case ROW_CYCLES:
       print_cycles_cell(variant, cell);
@@ -113,10 +116,25 @@ const char *table_cell(const struct table *table, unsigned row, unsigned variant
 
 /* ---- Layout -------------------------------------------------------------------------------- */
 
+/* The lines above the rows: depth, scheme, a line for each slower axis, then title and words of the
+ * fastest. */
+static unsigned header_lines(const struct table *table) {
+  unsigned slower = table->axis_count ? table->axis_count - 1 : 0;
+  return 1 + table->has_scheme + slower + 2;
+}
+
+/* The word of an axis over one column. */
+static const char *axis_word(const struct table *table, unsigned index,
+                             enum scenario_axis_name axis) {
+  const struct scenario_variant *variant = &table->text->replay->variant[index].variant;
+  return name_is_shown(variant, axis) ? name_value(variant, axis) : "any";
+}
+
 static const char *column_word(const struct table *table, unsigned index, char *word, size_t size) {
-  bool is_on = table->text->replay->variant[index].variant.vmcs_shadowing;
   bool has_marks = table->text->compare && compare_has(table->text->compare, index);
-  snprintf(word, size, "%s%s", is_on ? "on" : "off", has_marks ? " " : "");
+  const char *text =
+      table->axis_count ? axis_word(table, index, table->axis[table->axis_count - 1]) : "exits";
+  snprintf(word, size, "%s%s", text, has_marks ? " " : "");
   return word;
 }
 
@@ -127,50 +145,77 @@ static bool is_predicted(const struct table *table, const struct group *group) {
   return true;
 }
 
-/* Line of the header above a group. */
-static void print_header(const struct table *table, const struct group *group, unsigned line,
-                         char *text, size_t size) {
-  const char *mark = is_predicted(table, group) ? " (P)" : "";
-  text[0] = '\0';
-  if (line == 0) {
-    text_append(text, size, "depth %u%s: L%u", group->depth, mark, group->depth);
-    for (unsigned level = group->depth; level-- > 0;) text_append(text, size, " on L%u", level);
-    if (strlen(text) > group->total - 2) snprintf(text, size, "depth %u%s", group->depth, mark);
-  } else if (line == 1) {
-    snprintf(text, size, "%s", name_scheme(table->text->replay->scenario->level[1].scheme));
-  } else if (line == 2) {
-    snprintf(text, size, "VMCS shadowing");
+/* Columns from `first` on that share the words of the slower axes up to number `axis`. */
+static unsigned span_count(const struct table *table, const struct group *group, unsigned first,
+                           unsigned axis) {
+  unsigned last = first + 1;
+  for (; last < group->count; last++) {
+    for (unsigned k = 0; k <= axis; k++) {
+      const char *left = axis_word(table, group->variant[first], table->axis[k]);
+      if (strcmp(left, axis_word(table, group->variant[last], table->axis[k])) != 0)
+        return last - first;
+    }
   }
+  return last - first;
 }
 
-static void lay_out(const struct table *table, struct group *group) {
-  unsigned least = group->depth == 1   ? (unsigned)sizeof "depth 1"
-                   : group->depth == 2 ? (unsigned)sizeof "depth 2: L2 on L1 on L0" + 2
-                                       : (unsigned)sizeof "VMCS shadowing" + 2;
-  group->total = 0;
-  for (unsigned i = 0; i < group->count; i++) {
-    unsigned widest = 4;
-    for (unsigned row = 0; row < table->label_count + EXTRA_ROWS; row++) {
-      char cell[CELL];
-      unsigned length = (unsigned)strlen(print_cell(table, row, group->variant[i], cell));
-      if (length > widest) widest = length;
-    }
-    group->width[i] = widest + 2;
-    group->total += group->width[i];
-  }
-  for (unsigned i = 0; group->count && group->total < least; i = (i + 1) % group->count) {
-    group->width[i]++;
+static unsigned span_width(const struct group *group, unsigned first, unsigned count) {
+  unsigned width = 0;
+  for (unsigned i = first; i < first + count; i++) width += group->width[i];
+  return width;
+}
+
+static void name_depth(const struct table *table, const struct group *group, char *text,
+                       size_t size) {
+  const char *mark = group->depth > 1 && is_predicted(table, group) ? " (P)" : "";
+  text[0] = '\0';
+  text_append(text, size, "depth %u%s: L%u", group->depth, mark, group->depth);
+  for (unsigned level = group->depth; level-- > 0;) text_append(text, size, " on L%u", level);
+  if (strlen(text) > group->total - 2) snprintf(text, size, "depth %u%s", group->depth, mark);
+}
+
+static unsigned least_width(const struct table *table, const struct group *group) {
+  if (group == &table->flat) return (unsigned)sizeof "depth 1";
+  if (group->depth == 2) return (unsigned)sizeof "depth 2: L2 on L1 on L0" + 2;
+  return (unsigned)sizeof "VMCS shadowing" + 2;
+}
+
+static void widen(struct group *group, unsigned first, unsigned count, unsigned least) {
+  for (unsigned i = 0; count && span_width(group, first, count) < least; i = (i + 1) % count) {
+    group->width[first + i]++;
     group->total++;
   }
 }
 
+static void lay_out(const struct table *table, struct group *group) {
+  bool is_flat = group == &table->flat;
+  group->total = 0;
+  for (unsigned i = 0; i < group->count; i++) {
+    unsigned widest = 4;
+    char cell[CELL];
+    for (unsigned row = 0; row < table->label_count + EXTRA_ROWS; row++) {
+      unsigned length = (unsigned)strlen(print_cell(table, row, group->variant[i], cell));
+      if (length > widest) widest = length;
+    }
+    unsigned word = (unsigned)strlen(column_word(table, group->variant[i], cell, sizeof cell));
+    if (!is_flat && word > widest) widest = word;
+    group->width[i] = widest + 2;
+    group->total += group->width[i];
+  }
+  for (unsigned axis = 0; !is_flat && axis + 1 < table->axis_count; axis++) {
+    for (unsigned i = 0, count; i < group->count; i += count) {
+      count = span_count(table, group, i, axis);
+      const char *word = axis_word(table, group->variant[i], table->axis[axis]);
+      widen(group, i, count, (unsigned)strlen(word) + 2);
+    }
+  }
+  widen(group, 0, group->count, least_width(table, group));
+}
+
 static void add_variant(struct table *table, unsigned index) {
-  unsigned depth = table->text->replay->variant[index].variant.depth;
+  unsigned depth = table->text->replay->variant[index].variant.depth, at = 0;
   struct group *group = &table->flat;
-  if (depth == 1) {
-    table->has_flat = true;
-  } else {
-    unsigned at = 0;
+  if (depth > 1 || !table->has_flat) {
     while (at < table->group_count && table->group[at].depth != depth) at++;
     if (at == SCENARIO_DEPTH_LIMIT) return;
     if (at == table->group_count) table->group_count++;
@@ -180,9 +225,26 @@ static void add_variant(struct table *table, unsigned index) {
   group->variant[group->count++] = index;
 }
 
+static void find_axes(struct table *table) {
+  const struct replay *replay = table->text->replay;
+  uint32_t named = 0;
+  unsigned flat = 0;
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    named |= replay->variant[i].variant.named;
+    flat += replay->variant[i].variant.depth == 1;
+  }
+  table->has_flat = flat == 1;
+  table->has_scheme = !(named >> SCENARIO_AXIS_SCHEME & 1);
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    if (i != SCENARIO_AXIS_DEPTH && named >> i & 1)
+      table->axis[table->axis_count++] = (enum scenario_axis_name)i;
+  }
+}
+
 static void prepare(struct table *table, const struct text *text) {
   memset(table, 0, sizeof *table);
   table->text = text;
+  find_axes(table);
   table->label_count = rows_labels(text->replay, table->label);
   table->label_width = (unsigned)sizeof "est. cycles, low-high" - 1;
   for (unsigned i = 0; i < table->label_count; i++) {
@@ -242,25 +304,59 @@ static void fill_left(const struct table *table, char *line, size_t size) {
   if (used < width) text_append(line, size, "%*s", (int)(width - used), "");
 }
 
+/* A slower axis: each word over the columns that share it. */
+static void append_spans(const struct table *table, const struct group *group, unsigned axis,
+                         char *line, size_t size) {
+  for (unsigned i = 0, count; i < group->count; i += count) {
+    count = span_count(table, group, i, axis);
+    const char *word = axis_word(table, group->variant[i], table->axis[axis]);
+    append(line, size, word, span_width(group, i, count), true);
+  }
+}
+
+static void append_words(const struct table *table, const struct group *group, char *line,
+                         size_t size) {
+  char word[CELL];
+  for (unsigned i = 0; i < group->count; i++)
+    append(line, size, column_word(table, group->variant[i], word, sizeof word), group->width[i],
+           false);
+}
+
+static void append_header(const struct table *table, const struct group *group, unsigned number,
+                          char *line, size_t size) {
+  char text[CELL * 2] = "";
+  unsigned lines = header_lines(table), first_axis = 1 + table->has_scheme;
+  if (number + 1 == lines) {
+    append_words(table, group, line, size);
+  } else if (number >= first_axis && number + 2 < lines) {
+    append_spans(table, group, number - first_axis, line, size);
+  } else {
+    if (number == 0) {
+      name_depth(table, group, text, sizeof text);
+    } else if (number + 2 == lines) {
+      if (table->axis_count)
+        snprintf(text, sizeof text, "%s",
+                 scenario_axis_info(table->axis[table->axis_count - 1])->title);
+    } else {
+      const struct scenario_variant *variant =
+          &table->text->replay->variant[group->variant[0]].variant;
+      snprintf(text, sizeof text, "%s", name_value(variant, SCENARIO_AXIS_SCHEME));
+    }
+    append(line, size, text, group->total, true);
+  }
+}
+
 static void print_header_line(const struct table *table, unsigned from, unsigned to,
                               unsigned number) {
-  char line[REPORT_TEXT], text[CELL * 2];
-  static const char *const left[HEADER_LINES] = {title, subtitle, "", ""};
-  snprintf(line, sizeof line, "%s", left[number]);
-  if (number == HEADER_LINES - 1)
+  char line[REPORT_TEXT];
+  const char *left = number == 0 ? title : number == 1 ? subtitle : "";
+  snprintf(line, sizeof line, "%s", left);
+  if (number + 1 == header_lines(table))
     print_left(table, "guest operation", "seen", "depth 1", line, sizeof line);
   fill_left(table, line, sizeof line);
   for (unsigned g = from; g < to; g++) {
-    const struct group *group = &table->group[g];
     append(line, sizeof line, " |", 2, false);
-    if (number < HEADER_LINES - 1) {
-      print_header(table, group, number, text, sizeof text);
-      append(line, sizeof line, text, group->total, true);
-      continue;
-    }
-    for (unsigned i = 0; i < group->count; i++)
-      append(line, sizeof line, column_word(table, group->variant[i], text, sizeof text),
-             group->width[i], false);
+    append_header(table, &table->group[g], number, line, sizeof line);
   }
   print_line(table, line);
 }
@@ -271,9 +367,8 @@ bool table_row(const struct table *table, unsigned row, const char **label, char
   bool is_label = row < table->label_count;
   *label = is_label ? table->label[row] : extra[row - table->label_count];
   struct ledger_row counted;
-  const struct replay_variant *first = rows_first(table->text->replay);
   seen[0] = '\0';
-  if (is_label && rows_find(first, *label, &counted))
+  if (is_label && rows_seen(table->text->replay, *label, &counted))
     snprintf(seen, CELL, "%" PRIu64, counted.operations);
   if (row == table->label_count + ROW_TRACE)
     snprintf(seen, CELL, "%" PRIu64, table->text->replay->recorded_exits);
@@ -298,9 +393,10 @@ static void print_row(const struct table *table, unsigned from, unsigned to, uns
 }
 
 static void print_block(const struct table *table, unsigned from, unsigned to) {
-  for (unsigned i = 0; i < HEADER_LINES; i++) {
-    if (from == to && (i == 2)) continue; /* depth 1 alone has fewer header lines */
-    print_header_line(table, from, to, i);
+  unsigned lines = header_lines(table);
+  for (unsigned i = 0; i < lines; i++) {
+    bool is_empty = from == to && i > 1 && i + 1 < lines; /* depth 1 alone */
+    if (!is_empty) print_header_line(table, from, to, i);
   }
   for (unsigned row = 0; row < table_row_count(table); row++) print_row(table, from, to, row);
 }
@@ -310,7 +406,7 @@ static void print_marks(const struct table *table) {
   FILE *out = table->text->out;
   bool has_predicted = false;
   for (unsigned i = 0; i < table->group_count; i++)
-    has_predicted |= is_predicted(table, &table->group[i]);
+    has_predicted |= table->group[i].depth > 1 && is_predicted(table, &table->group[i]);
   fprintf(out, "\nMarks     seen: recorded input%s\n", has_predicted ? "; (P): predicted" : "");
   if (!compare || compare->count == 0) return;
   fprintf(out, "          depth 2: checked against a recording, but p: predicted");

@@ -6,6 +6,7 @@
 
 #include "src/report/escape.h"
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 enum { LEAST_COLUMNS = 60, MOST_COLUMNS = 240 };
 
@@ -17,29 +18,67 @@ static unsigned deepest(const struct replay *replay) {
   return depth;
 }
 
+/* "kvm-6.1", "kvm-6.1 or minimal": what runs there in any variant. */
+static void print_hypervisors(const struct text *text, unsigned level) {
+  uint32_t seen = 0;
+  for (unsigned i = 0; i < text->replay->variant_count; i++) {
+    const struct scenario_stack *stack = &text->replay->variant[i].variant.stack;
+    bool is_new = level < stack->depth && !(seen >> stack->hypervisor[level] & 1);
+    if (!is_new) continue;
+    fprintf(text->out, "%s%s", seen ? " or " : "",
+            scenario_words(LIST_HYPERVISOR)[stack->hypervisor[level]]);
+    seen |= 1u << stack->hypervisor[level];
+  }
+}
+
+static void print_processors(const struct text *text) {
+  uint32_t seen = 0;
+  for (unsigned i = 0; i < text->replay->variant_count; i++) {
+    unsigned processor = text->replay->variant[i].variant.stack.processor;
+    if (seen >> processor & 1) continue;
+    fprintf(text->out, "%s%s", seen ? " or " : "", scenario_words(LIST_PROCESSOR)[processor]);
+    seen |= 1u << processor;
+  }
+}
+
+/* Every guest hypervisor of every variant has the profile of its L0. */
+static bool is_uniform(const struct replay *replay) {
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    const struct scenario_stack *stack = &replay->variant[i].variant.stack;
+    for (unsigned level = 1; level < stack->depth; level++) {
+      if (stack->hypervisor[level] != stack->hypervisor[0]) return false;
+    }
+  }
+  return true;
+}
+
 static void print_stack(const struct text *text) {
-  const struct scenario *scenario = text->replay->scenario;
   unsigned depth = deepest(text->replay);
-  bool is_same = true;
-  for (unsigned level = 1; level < depth; level++)
-    is_same &= strcmp(scenario->level[level].hypervisor, scenario->level[0].hypervisor) == 0;
-  fprintf(text->out, "Stack     %s at L0", scenario->level[0].hypervisor);
+  bool is_same = is_uniform(text->replay);
+  fprintf(text->out, "Stack     ");
+  print_hypervisors(text, 0);
+  fprintf(text->out, " at L0");
   if (is_same && depth > 1) fprintf(text->out, " and at every guest hypervisor");
-  for (unsigned level = 1; !is_same && level < depth; level++)
-    fprintf(text->out, ", %s at L%u", scenario->level[level].hypervisor, level);
-  fprintf(text->out, "; processor %s\n", scenario->processor);
+  for (unsigned level = 1; !is_same && level < depth; level++) {
+    fprintf(text->out, ", ");
+    print_hypervisors(text, level);
+    fprintf(text->out, " at L%u", level);
+  }
+  fprintf(text->out, "; processor ");
+  print_processors(text);
+  fprintf(text->out, "\n");
 }
 
 static void print_head(const struct text *text) {
   const struct replay *replay = text->replay;
   const struct scenario *scenario = replay->scenario;
   char trace[SCENARIO_PATH_SIZE];
-  const char *path = scenario->path[0] ? scenario->path : scenario->trace;
+  const char *path = scenario->path[0] ? scenario->path : scenario->guest[0].trace;
   fprintf(text->out, "%s: %s\n", name_file(path), scenario->question);
   fprintf(text->out, "Guest     %" PRIu64 " exits recorded", replay->recorded_exits);
   if (replay->source.kernel[0])
     fprintf(text->out, " under real KVM, Linux %s", replay->source.kernel);
-  fprintf(text->out, ", depth 1 (%s)\n", name_path(scenario->trace, trace, sizeof trace));
+  fprintf(text->out, ", depth 1 (%s)\n", name_path(scenario->guest[0].trace, trace, sizeof trace));
   print_stack(text);
   if (replay->partial) fprintf(text->out, "Partial   interrupted: what follows is not the whole\n");
   fprintf(text->out, "\n");

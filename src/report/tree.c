@@ -32,7 +32,7 @@ unsigned tree_depth(const struct ledger_tree *tree, size_t index) {
 static void print_run(const struct text *text, const struct ledger_tree *tree, size_t index,
                       size_t length) {
   const struct ledger_node *node = &tree->nodes[index];
-  char name[64];
+  char name[NAME_VARIANT];
   unsigned indent = INDENT * (tree_depth(tree, index) + 1);
   int used = fprintf(text->out, "%*sL%u %s", (int)indent, "", node->level,
                      name_exit(node->reason, node->detail, name, sizeof name));
@@ -59,7 +59,7 @@ static void print_run(const struct text *text, const struct ledger_tree *tree, s
 static void print_tree(const struct text *text, const char *label,
                        const struct replay_variant *variant) {
   struct ledger_tree tree;
-  char name[64];
+  char name[NAME_VARIANT];
   if (!rows_tree(variant, label, &tree)) return;
   fprintf(text->out, "\n%s at %s: %llu exit%s to L0\n", label,
           name_variant(&variant->variant, name, sizeof name), (unsigned long long)tree.exits,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/report/part.h"
+#include "src/scenario/names.h"
 
 enum { LINES = WHY_LINES, VARIANTS = WHY_VARIANTS, DETAILS = 24, NAME = 48, ALL_DETAILS = 400 };
 
@@ -19,7 +20,8 @@ struct line {
 struct why {
   const struct text *text;
   const char *label;
-  unsigned depth, variant_count;
+  unsigned depth, variant_count, column; /* characters of a column */
+  enum scenario_axis_name axis;          /* that heads the columns */
   const struct replay_variant *variant[VARIANTS];
   unsigned line_count;
   struct line line[LINES];
@@ -124,33 +126,59 @@ static void describe(const struct why *why, const struct line *line, unsigned ro
 
 static void print_line(const struct why *why, const struct line *line) {
   struct why_row row;
-  unsigned room = why->text->columns - 19 - 8 * why->variant_count;
+  unsigned room = why->text->columns - 19 - why->column * why->variant_count;
   describe(why, line, room, &row);
   int used =
       fprintf(why->text->out, "  L%u  %-12s %-*s", row.level, row.what, (int)room, row.about);
-  unsigned start = why->text->columns - 8 * why->variant_count;
+  unsigned start = why->text->columns - why->column * why->variant_count;
   if (used > (int)start) fprintf(why->text->out, "\n%*s", (int)start, "");
   for (unsigned i = 0; i < why->variant_count; i++)
-    fprintf(why->text->out, "%8" PRIu64, line->exits[i]);
+    fprintf(why->text->out, "%*" PRIu64, (int)why->column, line->exits[i]);
   fprintf(why->text->out, "\n");
+}
+
+/* "Why: one CPUID at depth 2, EPT on EPT", and what else all columns have. */
+static void name_head(const struct why *why, char *text, size_t size) {
+  const struct scenario_variant *variant = &why->variant[0]->variant;
+  snprintf(text, size, "Why: one %s at depth %u, %s", why->label, why->depth,
+           name_value(variant, SCENARIO_AXIS_SCHEME));
+  for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
+    enum scenario_axis_name axis = (enum scenario_axis_name)i;
+    bool is_said = axis == SCENARIO_AXIS_DEPTH || axis == SCENARIO_AXIS_SCHEME || axis == why->axis;
+    if (!is_said && name_is_shown(variant, axis))
+      text_append(text, size, ", %s", name_value(variant, axis));
+  }
+}
+
+static void print_heading(const struct why *why) {
+  FILE *out = why->text->out;
+  char head[REPORT_TEXT];
+  const char *title = scenario_axis_info(why->axis)->title;
+  const char *word = strrchr(title, ' ') ? strrchr(title, ' ') + 1 : title;
+  int width = (int)(why->text->columns - why->column * why->variant_count);
+  name_head(why, head, sizeof head);
+  int room = width - 4 > (int)strlen(head) ? width - 4 : (int)strlen(head) + 1;
+  int used = fprintf(out, "\n%-*s%s", room, head, why->axis == SCENARIO_AXIS_DEPTH ? "" : word) - 1;
+  for (unsigned i = 0; i < why->variant_count; i++) {
+    const struct scenario_variant *variant = &why->variant[i]->variant;
+    int end = width + (int)(why->column * (i + 1));
+    const char *text = why->axis == SCENARIO_AXIS_DEPTH ? "exits" : name_value(variant, why->axis);
+    used += fprintf(out, "%*s", end - used > (int)strlen(text) ? end - used : (int)strlen(text) + 1,
+                    text);
+  }
+  fprintf(out, "\n");
 }
 
 static void print_why(const struct why *why) {
   FILE *out = why->text->out;
-  char head[REPORT_TEXT];
-  int width = (int)(why->text->columns - 8 * why->variant_count);
-  snprintf(head, sizeof head, "Why: one %s at depth %u, %s", why->label, why->depth,
-           name_scheme(why->text->replay->scenario->level[1].scheme));
-  fprintf(out, "\n%-*s%s", width - 4, head, "shadowing");
-  for (unsigned i = 0; i < why->variant_count; i++)
-    fprintf(out, "%*s", i ? 8 : 3, why->variant[i]->variant.vmcs_shadowing ? "on" : "off");
-  fprintf(out, "\n");
+  int width = (int)(why->text->columns - why->column * why->variant_count);
+  print_heading(why);
   for (unsigned i = 0; i < why->line_count; i++) print_line(why, &why->line[i]);
   fprintf(out, "%*s", width, "");
   for (unsigned i = 0; i < why->variant_count; i++) {
     struct ledger_tree tree = {0};
     rows_tree(why->variant[i], why->label, &tree);
-    fprintf(out, "%8" PRIu64, tree.exits);
+    fprintf(out, "%*" PRIu64, (int)why->column, tree.exits);
   }
   fprintf(out, "\n");
 }
@@ -169,13 +197,30 @@ static bool choose(struct why *why) {
   return why->label != NULL;
 }
 
+/* Columns: the variants of the smallest nested depth that differ from its first in the last axis
+ * that is compared. */
+static void add_column(struct why *why, const struct replay_variant *variant) {
+  const struct scenario_variant *point = &variant->variant;
+  if (why->variant_count == VARIANTS) return;
+  for (unsigned i = 0; why->variant_count && i < SCENARIO_AXIS_COUNT; i++) {
+    bool is_same = point->value[i] == why->variant[0]->variant.value[i];
+    if (!is_same && i != why->axis) return;
+  }
+  for (unsigned i = 1; i < SCENARIO_AXIS_COUNT && !why->variant_count; i++) {
+    if (name_is_shown(point, (enum scenario_axis_name)i)) why->axis = (enum scenario_axis_name)i;
+  }
+  unsigned length = (unsigned)strlen(name_value(point, why->axis)) + 2;
+  if (length > why->column) why->column = length;
+  why->variant[why->variant_count++] = variant;
+}
+
 /* False if there is nothing to explain. */
 static bool prepare(struct why *why, const struct text *text) {
-  *why = (struct why){.text = text, .depth = rows_nested_depth(text->replay)};
+  enum { COLUMN = 8 };
+  *why = (struct why){.text = text, .depth = rows_nested_depth(text->replay), .column = COLUMN};
   for (unsigned i = 0; i < text->replay->variant_count; i++) {
     const struct replay_variant *variant = &text->replay->variant[i];
-    bool is_shown = variant->ledger && variant->variant.depth == why->depth;
-    if (is_shown && why->variant_count < VARIANTS) why->variant[why->variant_count++] = variant;
+    if (variant->ledger && variant->variant.depth == why->depth) add_column(why, variant);
   }
   if (why->depth == 1 || why->variant_count == 0 || !choose(why)) return false;
   add_trees(why);
@@ -194,6 +239,7 @@ struct why_view *why_make(const struct text *text) {
   if (!view) return NULL;
   view->label = why.label;
   view->depth = why.depth;
+  view->axis = why.axis;
   view->variant_count = why.variant_count;
   view->row_count = why.line_count;
   memcpy(view->variant, why.variant, sizeof view->variant);

@@ -50,4 +50,11 @@ void scenario_build(struct scenario *scenario, const struct document *document);
 /* The rules that a schema cannot state; false with a sentence. */
 bool scenario_validate(const struct scenario *scenario, struct document *document);
 
+/* claim.c, for scenario_validate: the elements that speak of a part of the comparison. */
+bool scenario_validate_claim(const struct scenario *scenario, const struct scenario_claim *claim,
+                             const xmlNode *element, struct document *document);
+bool scenario_validate_where(const struct scenario *scenario,
+                             const unsigned where[SCENARIO_AXIS_COUNT], const xmlNode *element,
+                             struct document *document);
+
 #endif

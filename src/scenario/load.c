@@ -56,7 +56,9 @@ int scenario_for_trace(struct scenario **out, const char *trace, char *error, si
   struct scenario *scenario = calloc(1, sizeof *scenario);
   if (scenario == NULL) return no_memory(error, error_size);
   name_after(trace, scenario->name, sizeof scenario->name);
-  snprintf(scenario->trace, sizeof scenario->trace, "%s", trace);
+  scenario->guest_count = 1;
+  scenario->guest[0].backing = SCENARIO_FIRST_TOUCH;
+  snprintf(scenario->guest[0].trace, sizeof scenario->guest[0].trace, "%s", trace);
   snprintf(scenario->question, sizeof scenario->question, "%s",
            "what does one guest operation cost in exits to the host hypervisor, L0?");
   snprintf(scenario->processor, sizeof scenario->processor, "broadwell-pml");
@@ -67,9 +69,8 @@ int scenario_for_trace(struct scenario **out, const char *trace, char *error, si
     level->vmcs_access = SCENARIO_VMCS_SHADOW;
     level->backing = SCENARIO_EAGER;
   }
-  scenario->guest_backing = SCENARIO_FIRST_TOUCH;
   scenario->axis[SCENARIO_AXIS_DEPTH] = (struct scenario_axis){true, 2, {1, 2}};
-  scenario->axis[SCENARIO_AXIS_VMCS_SHADOWING] = (struct scenario_axis){false, 1, {1}};
+  scenario->axis[SCENARIO_AXIS_VMCS_SHADOWING] = (struct scenario_axis){true, 1, {SCENARIO_ON}};
   *out = scenario;
   return 0;
 }
@@ -83,20 +84,27 @@ static const char *trouble_with(const char *path) {
   return access(path, R_OK) == 0 ? NULL : strerror(errno);
 }
 
-int scenario_check_trace(const struct scenario *scenario, char *error, size_t error_size) {
-  const char *trouble = trouble_with(scenario->trace);
+static int check_guest(const struct scenario *scenario, const struct scenario_guest *guest,
+                       char *error, size_t error_size) {
+  const char *trouble = trouble_with(guest->trace);
   if (trouble == NULL) return 0;
   char near[SCENARIO_PATH_SIZE];
-  bool missing = access(scenario->trace, F_OK) != 0;
-  bool suggested = missing && suggest_file(scenario->trace, NULL, NULL, near, sizeof near);
-  int used = scenario->guest_line == 0
-                 ? snprintf(error, error_size, "%s: %s", scenario->trace, trouble)
-                 : snprintf(error, error_size, "%s:%u: <guest>: trace %s: %s", scenario->path,
-                            scenario->guest_line, scenario->trace, trouble);
+  bool missing = access(guest->trace, F_OK) != 0;
+  bool suggested = missing && suggest_file(guest->trace, NULL, NULL, near, sizeof near);
+  int used = guest->line == 0 ? snprintf(error, error_size, "%s: %s", guest->trace, trouble)
+                              : snprintf(error, error_size, "%s:%u: <guest>: trace %s: %s",
+                                         scenario->path, guest->line, guest->trace, trouble);
   if (suggested && used > 0 && (size_t)used < error_size) {
     snprintf(error + used, error_size - (size_t)used, "; did you mean %s?", near);
   }
   return 2;
+}
+
+int scenario_check_trace(const struct scenario *scenario, char *error, size_t error_size) {
+  int status = 0;
+  for (unsigned i = 0; status == 0 && i < scenario->guest_count; i++)
+    status = check_guest(scenario, &scenario->guest[i], error, error_size);
+  return status;
 }
 
 void scenario_free(struct scenario *scenario) {

@@ -6,30 +6,69 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD_LIMIT = 8 };
-
-static const char *const words[LIST_COUNT][WORD_LIMIT] = {
-    [LIST_PROCESSOR] = {"nehalem", "haswell", "broadwell-pml", "skylake-x", "minimal",
-                        "everything"},
-    [LIST_HYPERVISOR] = {"kvm-6.1", "kvm-6.12", "kvm-2.6.34", "haxm-2018", "minimal"},
-    [LIST_SCHEME] = {[SCENARIO_SHADOW_ON_SHADOW] = "shadow-on-shadow",
-                     [SCENARIO_SHADOW_ON_EPT] = "shadow-on-ept",
-                     [SCENARIO_EPT_ON_EPT] = "ept-on-ept"},
-    [LIST_VMCS_ACCESS] = {[SCENARIO_VMCS_SHADOW] = "shadow", [SCENARIO_VMCS_EXIT] = "exit"},
-    [LIST_BACKING] = {[SCENARIO_EAGER] = "eager", [SCENARIO_FIRST_TOUCH] = "first-touch"},
-    [LIST_MARK] = {[SCENARIO_INPUT] = "input",
-                   [SCENARIO_CHECKED] = "checked",
-                   [SCENARIO_PREDICTED] = "predicted"},
-    [LIST_AXIS] = {
-#define SCENARIO_AXIS(name, text, values) [SCENARIO_AXIS_##name] = (text),
+static const char *const depths[] = {"1", "2", "3", "4", "5", "6", NULL};
+static const char *const guests[] = {NULL};
+static const char *const processors[] = {
+    "nehalem", "haswell", "broadwell-pml", "skylake-x", "minimal", "everything", NULL};
+static const char *const hypervisors[] = {"kvm-6.1",   "kvm-6.12", "kvm-2.6.34",
+                                          "haxm-2018", "minimal",  NULL};
+static const char *const schemes[] = {[SCENARIO_SHADOW_ON_SHADOW] = "shadow-on-shadow",
+                                      [SCENARIO_SHADOW_ON_EPT] = "shadow-on-ept",
+                                      [SCENARIO_EPT_ON_EPT] = "ept-on-ept",
+                                      NULL};
+static const char *const accesses[] = {[SCENARIO_VMCS_SHADOW] = "shadow",
+                                       [SCENARIO_VMCS_TRAP] = "trap",
+                                       [SCENARIO_VMCS_MEMORY] = "memory",
+                                       NULL};
+static const char *const switches[] = {[SCENARIO_OFF] = "off", [SCENARIO_ON] = "on", NULL};
+static const char *const backings[] = {
+    [SCENARIO_EAGER] = "eager", [SCENARIO_FIRST_TOUCH] = "first-touch", NULL};
+static const char *const marks[] = {[SCENARIO_INPUT] = "input",
+                                    [SCENARIO_CHECKED] = "checked",
+                                    [SCENARIO_PREDICTED] = "predicted",
+                                    NULL};
+static const char *const axis_names[] = {
+#define SCENARIO_AXIS(name, text, title, list, first, scope, option, values) (text),
 #include "src/scenario/axis.def"
 #undef SCENARIO_AXIS
-    }};
+    NULL};
+static const char *const claim_names[] = {
+#define SCENARIO_CLAIM(name, attribute, subject, figure) (attribute),
+#include "src/scenario/claim.def"
+#undef SCENARIO_CLAIM
+    NULL};
 
-static const char *const axis_values[SCENARIO_AXIS_COUNT] = {
-#define SCENARIO_AXIS(name, text, values) [SCENARIO_AXIS_##name] = (values),
+static const char *const *const words[LIST_COUNT] = {
+    [LIST_DEPTH] = depths,           [LIST_GUEST] = guests,     [LIST_PROCESSOR] = processors,
+    [LIST_HYPERVISOR] = hypervisors, [LIST_SCHEME] = schemes,   [LIST_VMCS_ACCESS] = accesses,
+    [LIST_SWITCH] = switches,        [LIST_BACKING] = backings, [LIST_MARK] = marks,
+    [LIST_AXIS] = axis_names,        [LIST_CLAIM] = claim_names};
+
+static const struct scenario_axis_info axes[SCENARIO_AXIS_COUNT] = {
+#define SCENARIO_AXIS(id, text, caption, words, base, kind, long_option, allowed) \
+  {.name = (text),                                                                \
+   .title = (caption),                                                            \
+   .option = (long_option),                                                       \
+   .values = (allowed),                                                           \
+   .list = (words),                                                               \
+   .scope = SCENARIO_SCOPE_##kind,                                                \
+   .first = (base)},
 #include "src/scenario/axis.def"
 #undef SCENARIO_AXIS
+};
+
+static const enum scenario_subject subjects[SCENARIO_CLAIM_TYPES] = {
+#define SCENARIO_CLAIM(name, attribute, subject, figure) \
+  [SCENARIO_CLAIM_##name] = SCENARIO_SUBJECT_##subject,
+#include "src/scenario/claim.def"
+#undef SCENARIO_CLAIM
+};
+
+enum { LAW, FIGURE };
+static const bool figures[SCENARIO_CLAIM_TYPES] = {
+#define SCENARIO_CLAIM(name, attribute, subject, figure) [SCENARIO_CLAIM_##name] = (figure),
+#include "src/scenario/claim.def"
+#undef SCENARIO_CLAIM
 };
 
 const char *const *scenario_words(enum scenario_list list) {
@@ -44,47 +83,61 @@ int scenario_word_index(enum scenario_list list, const char *word) {
   return -1;
 }
 
-static bool depth_value(const char *word, unsigned *value) {
-  if (word[0] < '1' || word[0] > '0' + SCENARIO_DEPTH_LIMIT || word[1] != '\0') return false;
-  *value = (unsigned)(word[0] - '0');
-  return true;
+const struct scenario_axis_info *scenario_axis_info(enum scenario_axis_name axis) {
+  assert(axis < SCENARIO_AXIS_COUNT);
+  return &axes[axis];
 }
 
-static bool switch_value(const char *word, unsigned *value) {
-  *value = strcmp(word, "on") == 0;
-  return *value == 1 || strcmp(word, "off") == 0;
+enum scenario_subject scenario_claim_subject(enum scenario_claim_type type) {
+  assert(type < SCENARIO_CLAIM_TYPES);
+  return subjects[type];
 }
 
-bool scenario_axis_value(enum scenario_axis_name axis, const char *word, unsigned *value) {
-  switch (axis) {
-    case SCENARIO_AXIS_DEPTH:
-      return depth_value(word, value);
-    case SCENARIO_AXIS_VMCS_SHADOWING:
-      return switch_value(word, value);
-    case SCENARIO_AXIS_COUNT:
-      break;
+bool scenario_claim_is_figure(enum scenario_claim_type type) {
+  assert(type < SCENARIO_CLAIM_TYPES);
+  return figures[type];
+}
+
+/* The words of an axis, ending with NULL; `own` is room for a scenario's own. */
+static const char *const *axis_words(const struct scenario *scenario, enum scenario_axis_name axis,
+                                     const char *own[SCENARIO_GUEST_LIMIT + 1]) {
+  if (axes[axis].list != LIST_GUEST || scenario == NULL) return words[axes[axis].list];
+  unsigned count = 0;
+  for (; count < scenario->guest_count; count++) own[count] = scenario->guest[count].name;
+  own[count] = NULL;
+  return own;
+}
+
+bool scenario_axis_value(const struct scenario *scenario, enum scenario_axis_name axis,
+                         const char *word, unsigned *value) {
+  const char *own[SCENARIO_GUEST_LIMIT + 1];
+  const char *const *list = axis_words(scenario, axis, own);
+  for (unsigned i = 0; list[i] != NULL; i++) {
+    if (word[0] == '\0' || strcmp(list[i], word) != 0) continue;
+    *value = axes[axis].first + i;
+    return true;
   }
   return false;
 }
 
-const char *scenario_axis_values(enum scenario_axis_name axis) {
-  assert(axis < SCENARIO_AXIS_COUNT);
-  return axis_values[axis];
+const char *scenario_axis_word(const struct scenario *scenario, enum scenario_axis_name axis,
+                               unsigned value) {
+  const char *own[SCENARIO_GUEST_LIMIT + 1];
+  const char *const *list = axis_words(scenario, axis, own);
+  unsigned count = 0;
+  while (list[count] != NULL) count++;
+  if (value < axes[axis].first || value - axes[axis].first >= count) return "?";
+  return list[value - axes[axis].first];
 }
 
-const char *scenario_axis_word(enum scenario_axis_name axis, unsigned value, char word[16]) {
-  switch (axis) {
-    case SCENARIO_AXIS_DEPTH:
-      snprintf(word, 16, "%u", value);
-      return word;
-    case SCENARIO_AXIS_VMCS_SHADOWING:
-      snprintf(word, 16, "%s", value ? "on" : "off");
-      return word;
-    case SCENARIO_AXIS_COUNT:
-      break;
-  }
-  word[0] = '\0';
-  return word;
+const char *scenario_axis_expected(const struct scenario *scenario, enum scenario_axis_name axis,
+                                   char *text, size_t size) {
+  const char *own[SCENARIO_GUEST_LIMIT + 1];
+  const char *const *list = axis_words(scenario, axis, own);
+  bool is_number = axes[axis].first > 0, has_words = list[0] != NULL && list[0][0] != '\0';
+  if (!is_number && has_words) return join_words(list, " or ", text, size);
+  snprintf(text, size, "%s", axes[axis].values);
+  return text;
 }
 
 const char *join_words(const char *const *list, const char *last, char *text, size_t size) {

@@ -10,27 +10,55 @@
 #include "src/scenario/scenario.h"
 
 enum scenario_list {
+  LIST_DEPTH, /* "1" first */
+  LIST_GUEST, /* empty: the words are each scenario's own */
   LIST_PROCESSOR,
   LIST_HYPERVISOR,
   LIST_SCHEME,      /* index = enum scenario_scheme */
   LIST_VMCS_ACCESS, /* index = enum scenario_vmcs_access */
+  LIST_SWITCH,      /* SCENARIO_OFF, SCENARIO_ON */
   LIST_BACKING,     /* index = enum scenario_backing */
   LIST_MARK,        /* index = enum scenario_mark */
   LIST_AXIS,        /* index = enum scenario_axis_name */
+  LIST_CLAIM,       /* index = enum scenario_claim_type */
   LIST_COUNT
 };
-
 /* The words of a list, ending with NULL. Static storage. */
 const char *const *scenario_words(enum scenario_list list);
 /* Index of a word in the list, or -1. */
 int scenario_word_index(enum scenario_list list, const char *word);
 
+/* What does an axis describe: something of every stack, or of its guest hypervisors alone? */
+enum scenario_scope { SCENARIO_SCOPE_STACK, SCENARIO_SCOPE_GUESTS };
+struct scenario_axis_info {
+  const char *name, *title, *option;
+  const char *values; /* what it allows: "depths from 1 to 6" */
+  enum scenario_list list;
+  enum scenario_scope scope;
+  unsigned first; /* value of the first word */
+};
+const struct scenario_axis_info *scenario_axis_info(enum scenario_axis_name axis);
 /* Value of an axis from its word ("2", "on"); false if it has no such value. */
-bool scenario_axis_value(enum scenario_axis_name axis, const char *word, unsigned *value);
-/* What the axis allows: "depths from 1 to 6". */
-const char *scenario_axis_values(enum scenario_axis_name axis);
-/* The word of a value: "2", "on". Writes into `word` and returns it. */
-const char *scenario_axis_word(enum scenario_axis_name axis, unsigned value, char word[16]);
+bool scenario_axis_value(const struct scenario *scenario, enum scenario_axis_name axis,
+                         const char *word, unsigned *value);
+/* The word of a value: "2", "on"; "" of the one guest without a name, "?" if there is no such
+ * value. Valid as long as the scenario. */
+const char *scenario_axis_word(const struct scenario *scenario, enum scenario_axis_name axis,
+                               unsigned value);
+/* "depths from 1 to 6", or the words of the axis: "trap, memory or shadow"; the scenario may be
+ * NULL. Returns `text`. */
+const char *scenario_axis_expected(const struct scenario *scenario, enum scenario_axis_name axis,
+                                   char *text, size_t size);
+
+/* What is counted for a claim of a type, and whether it is a law or a figure. */
+enum scenario_subject {
+  SCENARIO_SUBJECT_OPERATION,
+  SCENARIO_SUBJECT_ANYTHING,
+  SCENARIO_SUBJECT_ROUND,
+  SCENARIO_SUBJECT_NOTHING
+};
+enum scenario_subject scenario_claim_subject(enum scenario_claim_type type);
+bool scenario_claim_is_figure(enum scenario_claim_type type);
 
 /* Insertions, deletions, substitutions and neighbour swaps that turn `a` into `b`, letter case
  * aside; words are compared up to 63 characters. */

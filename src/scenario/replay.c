@@ -2,6 +2,7 @@
  * Replaying: per variant a stack is booted, the trace streamed into its innermost guest and every
  * operation counted by a ledger of its own. Memory does not grow with the trace. */
 #include "src/scenario/replay.h"
+#include "src/scenario/variant.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@
 #include "vmcs/reason.h"
 
 enum { BAD_INPUT = 2, SETUP = 3, INTERRUPTED = 130 };
-#define GUEST_MEMORY (UINT64_C(64) << 20)
 
 /* What one call of replay_run carries around. */
 struct run {
@@ -41,68 +41,45 @@ static bool is_interrupted(const struct run *run) {
   return run->options->interrupted && *run->options->interrupted;
 }
 
-/* Counts the events beforehand, so that the progress line can say how long it takes still. */
-static void count_events(struct run *run) {
-  struct trace_options options = {.vmx_reason = vmcs_reason_number, .salvage = true};
-  struct trace_event event;
-  struct stat status;
-  char error[SCENARIO_ERROR_SIZE];
-  if (stat(run->scenario->trace, &status) != 0 || !S_ISREG(status.st_mode)) return;
-  struct trace_reader *reader = trace_open(run->scenario->trace, &options, error, sizeof error);
-  if (!reader) return; /* playing it says why */
-  uint64_t events = 0;
-  while (!is_interrupted(run) && trace_next(reader, &event) > 0) events++;
-  trace_close(reader);
-  run->progress.total = events;
-}
-
 /* ---- one variant */
 
-static int make_stack(struct run *run, const struct replay_variant *variant,
-                      struct nst_machine **machine) {
-  const struct scenario *scenario = run->scenario;
-  struct nst_config config;
-  struct nst_stack_config stack;
-  nst_config_init(&config);
-  nst_stack_config_init(&stack);
-  config.processor = scenario->processor;
-  config.vmcs_shadowing = variant->variant.vmcs_shadowing;
-  config.interrupt = run->options->interrupted;
-  stack.depth = variant->variant.depth;
-  stack.guest_memory = GUEST_MEMORY;
-  stack.eager = scenario->guest_backing == SCENARIO_EAGER;
-  for (unsigned i = 0; i < stack.depth; i++) {
-    stack.profile[i] = scenario->level[i].hypervisor;
-    stack.first_touch[i] = scenario->level[i].backing == SCENARIO_FIRST_TOUCH;
-  }
-  enum nst_status status = nst_stack_create(machine, &config, &stack);
-  if (status == NST_OK) return 0;
-  if (is_interrupted(run)) {
-    nst_machine_destroy(*machine);
-    return INTERRUPTED;
-  }
-  const char *refusal = nst_stack_refusal(&stack);
-  int result =
-      fail(run, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
-           "%s: the stack of depth %u on processor %s does not boot: %s",
-           scenario->path[0] ? scenario->path : scenario->trace, stack.depth, scenario->processor,
-           *machine  ? nst_error(*machine)
-           : refusal ? refusal
-                     : "it cannot be built");
-  nst_machine_destroy(*machine);
-  return result;
+static const struct scenario_guest *guest_of(const struct run *run, unsigned index) {
+  return &run->scenario->guest[run->replay->variant[index].variant.stack.guest];
 }
 
 /* Depth 1 of a first-touch guest backs nothing beforehand; the default of a trace without a say is
  * first touch, as recorded. */
-static struct trace_reader *open_trace(struct run *run) {
+static struct trace_reader *open_trace(struct run *run, unsigned index) {
   struct trace_options options = {.vmx_reason = vmcs_reason_number,
                                   .salvage = run->options->salvage};
-  return trace_open(run->scenario->trace, &options, run->error, run->error_size);
+  return trace_open(guest_of(run, index)->trace, &options, run->error, run->error_size);
 }
 
-static void count_recorded(struct run *run, const struct trace_event *event) {
+/* Counts the events beforehand, so that the progress line can say how long it takes still. */
+static uint64_t count_events(struct run *run, unsigned index) {
+  struct trace_event event;
+  struct stat status;
+  uint64_t events = 0;
+  if (stat(guest_of(run, index)->trace, &status) != 0 || !S_ISREG(status.st_mode)) return 0;
+  struct trace_reader *reader = open_trace(run, index);
+  if (!reader) return 0; /* playing it says why */
+  while (!is_interrupted(run) && trace_next(reader, &event) > 0) events++;
+  trace_close(reader);
+  return events;
+}
+
+/* The machine looks at the interrupt while it boots a deep stack, too. */
+static int boot(struct run *run, unsigned index, struct nst_machine **machine) {
+  struct scenario_variant *variant = &run->replay->variant[index].variant;
+  int status =
+      variant_boot(machine, variant, run->options->interrupted, run->error, run->error_size);
+  return status && is_interrupted(run) ? INTERRUPTED : status;
+}
+
+static void count_recorded(struct run *run, unsigned index, const struct trace_event *event) {
   if (event->level != 1) return;
+  run->replay->variant[index].recorded_exits++;
+  if (index > 0) return;
   run->replay->recorded_exits++;
   if (event->flags & TRACE_HAS_REASON && event->reason < EXIT_REASONS)
     run->replay->recorded_by_reason[event->reason]++;
@@ -139,19 +116,19 @@ static bool play(struct player *player, struct replay_variant *variant,
   return true;
 }
 
-static int fail_event(struct run *run, uint64_t number, const struct trace_event *event,
-                      const struct nst_machine *machine) {
+static int fail_event(struct run *run, unsigned index, uint64_t number,
+                      const struct trace_event *event, const struct nst_machine *machine) {
   char label[TRACE_LABEL_MAX];
   const char *why = nst_error(machine);
   trace_event_label(event, label, sizeof label);
   return fail(run, BAD_INPUT, "%s: event %llu (%s, 0x%llx) stopped the machine: %s",
-              run->scenario->trace, (unsigned long long)number, label, (unsigned long long)event->a,
-              why[0] ? why : "the guest did not come back from it");
+              guest_of(run, index)->trace, (unsigned long long)number, label,
+              (unsigned long long)event->a, why[0] ? why : "the guest did not come back from it");
 }
 
 static int play_trace(struct run *run, unsigned index, struct player *player) {
   struct replay_variant *variant = &run->replay->variant[index];
-  struct trace_reader *reader = open_trace(run);
+  struct trace_reader *reader = open_trace(run, index);
   if (!reader) return is_interrupted(run) ? INTERRUPTED : BAD_INPUT;
   struct trace_event event, next;
   uint64_t events = 0;
@@ -159,10 +136,10 @@ static int play_trace(struct run *run, unsigned index, struct player *player) {
   while (status == 0 && !is_interrupted(run) && more > 0) {
     progress_show(&run->progress, events++);
     more = trace_next(reader, &next);
-    if (index == 0) count_recorded(run, &event);
+    count_recorded(run, index, &event);
     bool is_operation = more <= 0 || !is_tried_again(&event, &next);
     if (is_operation && !play(player, variant, &event) && !is_interrupted(run))
-      status = fail_event(run, events, &event, player->machine);
+      status = fail_event(run, index, events, &event, player->machine);
     event = next;
   }
   if (status == 0 && more < 0 && !is_interrupted(run))
@@ -192,7 +169,8 @@ static int run_variant(struct run *run, unsigned index) {
   struct nst_machine *machine;
   struct player player;
   progress_begin(&run->progress, index, run->replay->variant_count);
-  int status = make_stack(run, variant, &machine);
+  if (run->progress.is_shown) run->progress.total = count_events(run, index);
+  int status = boot(run, index, &machine);
   if (status) return status;
   if (!player_init(&player, machine)) {
     status = is_interrupted(run) ? INTERRUPTED : SETUP;
@@ -221,7 +199,6 @@ int replay_run(struct replay **out, const struct scenario *scenario,
   struct run run = {replay, scenario, options, error, error_size, {0}};
   if (!replay) return fail(&run, SETUP, "out of memory");
   run.progress.is_shown = options->progress && isatty(STDERR_FILENO);
-  if (run.progress.is_shown) count_events(&run);
   struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
   replay->scenario = scenario;
   replay->variant_count = scenario_expand(scenario, variants);

@@ -26,6 +26,7 @@ enum { REPLAY_VARIANTS = 64 };
 struct replay_variant {
   struct scenario_variant variant;
   struct ledger *ledger;
+  uint64_t recorded_exits;            /* exits of its recorded guest in the trace */
   uint64_t operations;                /* played */
   uint64_t assumed;                   /* causes made up for, or exits that the recording lacks */
   uint64_t unlisted;                  /* VMCS accesses outside the profiles' lists, all levels */
@@ -39,7 +40,7 @@ struct replay_variant {
 struct replay {
   const struct scenario *scenario;
   struct trace_loss loss;
-  uint64_t recorded_exits; /* exits of the recorded guest in the trace */
+  uint64_t recorded_exits; /* exits of the first variant's guest in its trace */
   uint64_t recorded_by_reason[EXIT_REASONS];
   unsigned variant_count;
   struct replay_variant variant[REPLAY_VARIANTS];
