@@ -116,6 +116,39 @@ static void good_file_loads(void) {
   scenario_free(scenario);
 }
 
+static void mix_loads_with_its_arguments(void) {
+  struct scenario *scenario;
+  char error[SCENARIO_ERROR_SIZE];
+  char *text = changed("<guest trace=\"../t/a.txt\"/>",
+                       "<guest><mix events=\"900\" seed=\"7\" period=\"50\" units=\"100\" "
+                       "unit=\"segment\"><event kind=\"CPUID\" weight=\"3\" leaf=\"0x40000000\"/>"
+                       "<event kind=\"MMIO_WRITE\" weight=\"6\" gpa=\"0xfeb00000\" size=\"4\" "
+                       "value=\"1\" stride=\"8\" span=\"2\" user=\"yes\"/></mix></guest>");
+  if (EXPECT_EQ(error, load_text(text, strlen(text), &scenario, error), 0)) {
+    const struct scenario_guest *guest = &scenario->guest[0];
+    const struct trace_mix_entry *write = &guest->mix.entry[1];
+    EXPECT_STRING("no trace", guest->trace, "");
+    EXPECT_EQ("nothing to open", scenario_check_trace(scenario, error, sizeof error), 0);
+    EXPECT_EQ("events", guest->mix.events, 900);
+    EXPECT_EQ("seed", guest->mix.seed, 7);
+    EXPECT_EQ("period", guest->mix.period_ns, 50);
+    EXPECT_EQ("units", guest->units, 100);
+    EXPECT_STRING("unit", guest->unit, "segment");
+    EXPECT_EQ("entries", guest->mix.count, 2);
+    EXPECT_EQ("leaf", guest->mix.entry[0].a, 0x40000000);
+    EXPECT_EQ("only the leaf", guest->mix.entry[0].flags, TRACE_HAS_A);
+    EXPECT_EQ("kind", write->kind, TRACE_MMIO_WRITE);
+    EXPECT_EQ("weight", write->weight, 6);
+    EXPECT_EQ("gpa", write->a, 0xfeb00000);
+    EXPECT_EQ("value", write->c, 1);
+    EXPECT_EQ("stride", write->stride, 8);
+    EXPECT_EQ("span", write->span, 2);
+    EXPECT_EQ("flags", write->flags, TRACE_HAS_A | TRACE_HAS_B | TRACE_HAS_C | TRACE_USER);
+  }
+  scenario_free(scenario);
+  free(text);
+}
+
 static void missing_shadowing_axis_follows_vmcs_access(void) {
   struct scenario *scenario;
   char error[SCENARIO_ERROR_SIZE];
@@ -135,7 +168,7 @@ static void missing_shadowing_axis_follows_vmcs_access(void) {
 }
 
 static void shipped_scenarios_load(void) {
-  static const char *const names[] = {"turtles", "depth"};
+  static const char *const names[] = {"turtles", "depth", "netperf-mix"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     struct scenario *scenario;
     char path[512], error[SCENARIO_ERROR_SIZE];
@@ -293,6 +326,29 @@ static const struct broken {
     {"exception without a reason", "values=\"on off\"/>",
      "values=\"on off\"/><recorded trace=\"a\"><except operation=\"HLT\"/></recorded>",
      "x.xml:10: <except>: lacks the attribute because; expected one to 400 characters of text"},
+    {"guest of nothing", "<guest trace=\"../t/a.txt\"/>", "<guest/>",
+     "x.xml:3: <guest>: expected a trace, or a <mix> in it"},
+    {"guest of two things", "<guest trace=\"../t/a.txt\"/>",
+     "<guest trace=\"a\"><mix><event kind=\"CPUID\" weight=\"1\"/></mix></guest>",
+     "x.xml:3: <guest trace=\"a\">: expected no <mix> beside it"},
+    {"unknown kind of event", "<guest trace=\"../t/a.txt\"/>",
+     "<guest><mix><event kind=\"CPUIT\" weight=\"1\"/></mix></guest>",
+     "x.xml:3: <event kind=\"CPUIT\">: unknown kind of event; did you mean CPUID?"},
+    {"kind like none", "<guest trace=\"../t/a.txt\"/>",
+     "<guest><mix><event kind=\"ZZZZZZZZZZ\" weight=\"1\"/></mix></guest>",
+     "x.xml:3: <event kind=\"ZZZZZZZZZZ\">: expected a kind of event, such as CPUID or MMIO_WRITE"},
+    {"argument of another kind", "<guest trace=\"../t/a.txt\"/>",
+     "<guest><mix><event kind=\"CPUID\" weight=\"1\" port=\"1\"/></mix></guest>",
+     "x.xml:3: <event port=\"1\">: CPUID has no such argument; expected leaf or subleaf"},
+    {"stride of nothing", "<guest trace=\"../t/a.txt\"/>",
+     "<guest><mix><event kind=\"MEM_TOUCH\" weight=\"1\" stride=\"4096\"/></mix></guest>",
+     "x.xml:3: <event stride=\"4096\">: expected its first argument beside it"},
+    {"no number", "<guest trace=\"../t/a.txt\"/>",
+     "<guest><mix><event kind=\"CPUID\" weight=\"1\" leaf=\"0x\"/></mix></guest>",
+     "x.xml:3: <event leaf=\"0x\">: expected a number of up to 64 bits, in decimal or as 0x1f"},
+    {"units of what", "<guest trace=\"../t/a.txt\"/>",
+     "<guest><mix units=\"4\"><event kind=\"CPUID\" weight=\"1\"/></mix></guest>",
+     "x.xml:3: <mix>: expected units and unit, or neither"},
     {"guests without names", "<guest trace=\"../t/a.txt\"/>",
      "<guest trace=\"a\"/><guest trace=\"b\"/>",
      "x.xml:3: <guest>: expected a name: there are several guests"},
@@ -503,6 +559,7 @@ static void trace_that_cannot_be_read_gives_a_sentence(void) {
 
 CU_TestInfo scenario_load_tests[] = {
     {"good_file_loads", good_file_loads},
+    {"mix_loads_with_its_arguments", mix_loads_with_its_arguments},
     {"missing_shadowing_axis_follows_vmcs_access", missing_shadowing_axis_follows_vmcs_access},
     {"shipped_scenarios_load", shipped_scenarios_load},
     {"broken_file_gives_its_sentence", broken_file_gives_its_sentence},

@@ -106,7 +106,7 @@ static void print_setup(const struct text *text) {
   char line[REPORT_TEXT + SCENARIO_PATH_SIZE], path[SCENARIO_PATH_SIZE];
   fputs("<h2>Set-up</h2>\n<dl>\n", out);
   if (replay->scenario->path[0]) print_item(out, "Scenario", replay->scenario->path);
-  print_item(out, "Recording", name_path(replay->scenario->guest[0].trace, path, sizeof path));
+  print_item(out, "Recording", name_guest(&replay->scenario->guest[0], path, sizeof path));
   snprintf(line, sizeof line, "%" PRIu64 " exits recorded at depth 1%s%s", replay->recorded_exits,
            replay->source.kernel[0] ? ", under real KVM, Linux " : "", replay->source.kernel);
   print_item(out, "Guest", line);

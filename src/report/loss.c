@@ -33,7 +33,7 @@ void loss_print(const struct text *text) {
   const struct replay_variant *first = rows_first(text->replay);
   char path[SCENARIO_PATH_SIZE];
   fprintf(out, "\nLeft out of %s\n",
-          name_path(text->replay->scenario->guest[0].trace, path, sizeof path));
+          name_guest(&text->replay->scenario->guest[0], path, sizeof path));
   for (size_t i = 0; i < loss->name_count; i++) {
     for (unsigned fate = 0; fate < TRACE_FATE_COUNT; fate++) {
       if (loss_is_used(fate) || !loss->names[i].fate[fate]) continue;

@@ -133,6 +133,13 @@ const char *name_path(const char *path, char *text, size_t size) {
   return text;
 }
 
+const char *name_guest(const struct scenario_guest *guest, char *text, size_t size) {
+  if (guest->mix.count == 0) return name_path(guest->trace, text, size);
+  snprintf(text, size, "a generated mix of %u kinds of event, seed %" PRIu64, guest->mix.count,
+           guest->mix.seed);
+  return text;
+}
+
 const char *name_value(const struct scenario_variant *variant, enum scenario_axis_name axis) {
   if (axis == SCENARIO_AXIS_SCHEME)
     return name_scheme((enum scenario_scheme)variant->value[SCENARIO_AXIS_SCHEME]);

@@ -29,6 +29,8 @@ const char *name_scheme(enum scenario_scheme scheme);
 const char *name_file(const char *path);
 /* The path without the folders that "/../" leaves again; links are not looked at. */
 const char *name_path(const char *path, char *text, size_t size);
+/* The path of its recording as name_path, or what its mix is. */
+const char *name_guest(const struct scenario_guest *guest, char *text, size_t size);
 /* The word of a variant's value on an axis, for people: "off", "EPT on EPT". */
 const char *name_value(const struct scenario_variant *variant, enum scenario_axis_name axis);
 /* The word of the file, for programs; of VMCS access what it comes to on the processor. */

@@ -13,7 +13,7 @@ static const char title[] = "Exits to L0 per operation";
 static const char subtitle[] = "(typical round, timer ticks aside)";
 
 /* Rows behind those of the labels. */
-enum extra_row { ROW_OUTSIDE, ROW_TRACE, ROW_CYCLES, EXTRA_ROWS };
+enum extra_row { ROW_OUTSIDE, ROW_TRACE, ROW_CYCLES, ROW_UNIT, ROW_UNIT_CYCLES, EXTRA_ROWS };
 
 /* The variants of one depth, side by side. */
 struct group {
@@ -22,6 +22,8 @@ struct group {
   unsigned variant[REPLAY_VARIANTS];
   unsigned width[REPLAY_VARIANTS]; /* characters of its cells, with the space before them */
   unsigned total;
+  unsigned axis_count; /* that tell its variants apart, slowest first: the last heads the columns */
+  enum scenario_axis_name axis[SCENARIO_AXIS_COUNT];
 };
 
 struct table {
@@ -31,8 +33,9 @@ struct table {
   unsigned label_width;
   bool has_outside;
   bool has_flat;       /* a column for depth 1, where that is one variant */
-  unsigned axis_count; /* compared beside depth, slowest first: the last one heads the columns */
-  enum scenario_axis_name axis[SCENARIO_AXIS_COUNT];
+  unsigned axis_count; /* of the group with most */
+  bool has_units;      /* a guest's mix says what it does so many of */
+  char unit_label[2][CELL];
   bool has_scheme; /* a line of the header says the scheme that all have */
   struct group flat;
   unsigned group_count;
@@ -55,6 +58,27 @@ static void print_cycles_cell(const struct replay_variant *variant, char cell[CE
   if (row.operations == 0) return;
   name_cycles(row.cycles_low, low, sizeof low);
   name_cycles(row.cycles_high, high, sizeof high);
+  snprintf(cell, CELL, "%s-%s", low, high);
+}
+
+static const struct scenario_guest *guest_of(const struct replay_variant *variant) {
+  return &variant->variant.scenario->guest[variant->variant.stack.guest];
+}
+
+/* Of what the mix does: exits, and cycles, for one segment or whatever its unit is. */
+static void print_unit_cell(const struct replay_variant *variant, bool in_cycles, char cell[CELL]) {
+  struct ledger_row row;
+  char low[CELL / 2], high[CELL / 2];
+  double units = (double)guest_of(variant)->units;
+  ledger_total(variant->ledger, &row);
+  if (units == 0 || row.operations == 0) return;
+  double operations = (double)row.operations / units, exits = (double)row.exits / units;
+  if (!in_cycles) {
+    snprintf(cell, CELL, exits < 10 ? "%.2f" : "%.1f", exits);
+    return;
+  }
+  name_cycles(row.cycles_low * operations, low, sizeof low);
+  name_cycles(row.cycles_high * operations, high, sizeof high);
   snprintf(cell, CELL, "%s-%s", low, high);
 }
 
@@ -97,6 +121,10 @@ static const char *print_cell(const struct table *table, unsigned row, unsigned 
     case ROW_CYCLES:
       print_cycles_cell(variant, cell);
       break;
+    case ROW_UNIT:
+    case ROW_UNIT_CYCLES:
+      print_unit_cell(variant, row == table->label_count + ROW_UNIT_CYCLES, cell);
+      break;
     case EXTRA_ROWS:
       break;
   }
@@ -130,10 +158,11 @@ static const char *axis_word(const struct table *table, unsigned index,
   return name_is_shown(variant, axis) ? name_value(variant, axis) : "any";
 }
 
-static const char *column_word(const struct table *table, unsigned index, char *word, size_t size) {
+static const char *column_word(const struct table *table, const struct group *group, unsigned index,
+                               char *word, size_t size) {
   bool has_marks = table->text->compare && compare_has(table->text->compare, index);
-  const char *text =
-      table->axis_count ? axis_word(table, index, table->axis[table->axis_count - 1]) : "exits";
+  const char *text = "exits";
+  if (group->axis_count) text = axis_word(table, index, group->axis[group->axis_count - 1]);
   snprintf(word, size, "%s%s", text, has_marks ? " " : "");
   return word;
 }
@@ -151,8 +180,8 @@ static unsigned span_count(const struct table *table, const struct group *group,
   unsigned last = first + 1;
   for (; last < group->count; last++) {
     for (unsigned k = 0; k <= axis; k++) {
-      const char *left = axis_word(table, group->variant[first], table->axis[k]);
-      if (strcmp(left, axis_word(table, group->variant[last], table->axis[k])) != 0)
+      const char *left = axis_word(table, group->variant[first], group->axis[k]);
+      if (strcmp(left, axis_word(table, group->variant[last], group->axis[k])) != 0)
         return last - first;
     }
   }
@@ -197,15 +226,16 @@ static void lay_out(const struct table *table, struct group *group) {
       unsigned length = (unsigned)strlen(print_cell(table, row, group->variant[i], cell));
       if (length > widest) widest = length;
     }
-    unsigned word = (unsigned)strlen(column_word(table, group->variant[i], cell, sizeof cell));
+    unsigned word =
+        (unsigned)strlen(column_word(table, group, group->variant[i], cell, sizeof cell));
     if (!is_flat && word > widest) widest = word;
     group->width[i] = widest + 2;
     group->total += group->width[i];
   }
-  for (unsigned axis = 0; !is_flat && axis + 1 < table->axis_count; axis++) {
+  for (unsigned axis = 0; !is_flat && axis + 1 < group->axis_count; axis++) {
     for (unsigned i = 0, count; i < group->count; i += count) {
       count = span_count(table, group, i, axis);
-      const char *word = axis_word(table, group->variant[i], table->axis[axis]);
+      const char *word = axis_word(table, group->variant[i], group->axis[axis]);
       widen(group, i, count, (unsigned)strlen(word) + 2);
     }
   }
@@ -225,26 +255,48 @@ static void add_variant(struct table *table, unsigned index) {
   group->variant[group->count++] = index;
 }
 
-static void find_axes(struct table *table) {
+static void find_axes(struct table *table, struct group *group) {
   const struct replay *replay = table->text->replay;
   uint32_t named = 0;
-  unsigned flat = 0;
-  for (unsigned i = 0; i < replay->variant_count; i++) {
-    named |= replay->variant[i].variant.named;
-    flat += replay->variant[i].variant.depth == 1;
-  }
-  table->has_flat = flat == 1;
-  table->has_scheme = !(named >> SCENARIO_AXIS_SCHEME & 1);
+  for (unsigned i = 0; i < group->count; i++)
+    named |= replay->variant[group->variant[i]].variant.named;
   for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
     if (i != SCENARIO_AXIS_DEPTH && named >> i & 1)
-      table->axis[table->axis_count++] = (enum scenario_axis_name)i;
+      group->axis[group->axis_count++] = (enum scenario_axis_name)i;
   }
+  if (group->axis_count > table->axis_count) table->axis_count = group->axis_count;
+}
+
+static void find_groups(struct table *table) {
+  const struct replay *replay = table->text->replay;
+  unsigned flat = 0;
+  table->has_scheme = true;
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    flat += replay->variant[i].variant.depth == 1;
+    table->has_scheme &= !name_is_shown(&replay->variant[i].variant, SCENARIO_AXIS_SCHEME);
+  }
+  table->has_flat = flat == 1;
+  for (unsigned i = 0; i < replay->variant_count; i++) add_variant(table, i);
+  for (unsigned i = 0; i < table->group_count; i++) find_axes(table, &table->group[i]);
+}
+
+/* "exits per segment", if all guests count in the same unit. */
+static void name_units(struct table *table) {
+  const struct scenario *scenario = table->text->replay->scenario;
+  const char *unit = scenario->guest[0].unit;
+  for (unsigned i = 0; i < scenario->guest_count; i++) {
+    table->has_units |= scenario->guest[i].units > 0;
+    if (strcmp(scenario->guest[i].unit, unit) != 0) unit = "unit";
+  }
+  snprintf(table->unit_label[0], CELL, "exits per %.15s", unit);
+  snprintf(table->unit_label[1], CELL, "cycles per %.15s", unit);
 }
 
 static void prepare(struct table *table, const struct text *text) {
   memset(table, 0, sizeof *table);
   table->text = text;
-  find_axes(table);
+  find_groups(table);
+  name_units(table);
   table->label_count = rows_labels(text->replay, table->label);
   table->label_width = (unsigned)sizeof "est. cycles, low-high" - 1;
   for (unsigned i = 0; i < table->label_count; i++) {
@@ -254,7 +306,6 @@ static void prepare(struct table *table, const struct text *text) {
   for (unsigned i = 0; i < text->replay->variant_count; i++) {
     const struct replay_variant *variant = &text->replay->variant[i];
     struct ledger_row outside;
-    add_variant(table, i);
     if (variant->ledger && ledger_row(variant->ledger, LEDGER_OUTSIDE, &outside))
       table->has_outside |= outside.exits > 0;
   }
@@ -309,7 +360,7 @@ static void append_spans(const struct table *table, const struct group *group, u
                          char *line, size_t size) {
   for (unsigned i = 0, count; i < group->count; i += count) {
     count = span_count(table, group, i, axis);
-    const char *word = axis_word(table, group->variant[i], table->axis[axis]);
+    const char *word = axis_word(table, group->variant[i], group->axis[axis]);
     append(line, size, word, span_width(group, i, count), true);
   }
 }
@@ -318,30 +369,35 @@ static void append_words(const struct table *table, const struct group *group, c
                          size_t size) {
   char word[CELL];
   for (unsigned i = 0; i < group->count; i++)
-    append(line, size, column_word(table, group->variant[i], word, sizeof word), group->width[i],
-           false);
+    append(line, size, column_word(table, group, group->variant[i], word, sizeof word),
+           group->width[i], false);
 }
 
+/* What all columns of a group share, for one line of the header; "" for an empty one. */
+static void name_line(const struct table *table, const struct group *group, unsigned number,
+                      char *text, size_t size) {
+  const struct scenario_variant *variant = &table->text->replay->variant[group->variant[0]].variant;
+  text[0] = '\0';
+  if (number == 0)
+    name_depth(table, group, text, size);
+  else if (number == 1 && table->has_scheme)
+    snprintf(text, size, "%s", name_value(variant, SCENARIO_AXIS_SCHEME));
+  else if (number + 2 == header_lines(table) && group->axis_count)
+    snprintf(text, size, "%s", scenario_axis_info(group->axis[group->axis_count - 1])->title);
+}
+
+/* Axes stand at the bottom: slower ones, title and words of the fastest. */
 static void append_header(const struct table *table, const struct group *group, unsigned number,
                           char *line, size_t size) {
   char text[CELL * 2] = "";
-  unsigned lines = header_lines(table), first_axis = 1 + table->has_scheme;
+  unsigned lines = header_lines(table);
+  unsigned first_axis = lines - 1 - (group->axis_count ? group->axis_count : 1);
   if (number + 1 == lines) {
     append_words(table, group, line, size);
   } else if (number >= first_axis && number + 2 < lines) {
     append_spans(table, group, number - first_axis, line, size);
   } else {
-    if (number == 0) {
-      name_depth(table, group, text, sizeof text);
-    } else if (number + 2 == lines) {
-      if (table->axis_count)
-        snprintf(text, sizeof text, "%s",
-                 scenario_axis_info(table->axis[table->axis_count - 1])->title);
-    } else {
-      const struct scenario_variant *variant =
-          &table->text->replay->variant[group->variant[0]].variant;
-      snprintf(text, sizeof text, "%s", name_value(variant, SCENARIO_AXIS_SCHEME));
-    }
+    name_line(table, group, number, text, sizeof text);
     append(line, size, text, group->total, true);
   }
 }
@@ -362,8 +418,9 @@ static void print_header_line(const struct table *table, unsigned from, unsigned
 }
 
 bool table_row(const struct table *table, unsigned row, const char **label, char seen[CELL]) {
-  static const char *const extra[EXTRA_ROWS] = {"outside any operation", "whole trace, mean",
-                                                "est. cycles, low-high"};
+  const char *const extra[EXTRA_ROWS] = {"outside any operation", "whole trace, mean",
+                                         "est. cycles, low-high", table->unit_label[0],
+                                         table->unit_label[1]};
   bool is_label = row < table->label_count;
   *label = is_label ? table->label[row] : extra[row - table->label_count];
   struct ledger_row counted;
@@ -372,7 +429,8 @@ bool table_row(const struct table *table, unsigned row, const char **label, char
     snprintf(seen, CELL, "%" PRIu64, counted.operations);
   if (row == table->label_count + ROW_TRACE)
     snprintf(seen, CELL, "%" PRIu64, table->text->replay->recorded_exits);
-  return row != table->label_count + ROW_OUTSIDE || table->has_outside;
+  if (row == table->label_count + ROW_OUTSIDE) return table->has_outside;
+  return row < table->label_count + ROW_UNIT || table->has_units;
 }
 
 static void print_row(const struct table *table, unsigned from, unsigned to, unsigned row) {

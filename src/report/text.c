@@ -69,16 +69,41 @@ static void print_stack(const struct text *text) {
   fprintf(text->out, "\n");
 }
 
+/* The first variant that this guest ran in. */
+static const struct replay_variant *variant_of(const struct replay *replay, unsigned guest) {
+  for (unsigned i = 0; i < replay->variant_count; i++) {
+    if (replay->variant[i].variant.stack.guest == guest) return &replay->variant[i];
+  }
+  return NULL;
+}
+
+static void print_guest(const struct text *text, const struct scenario_guest *guest,
+                        unsigned index) {
+  const struct replay *replay = text->replay;
+  const struct replay_variant *variant = variant_of(replay, index);
+  char path[SCENARIO_PATH_SIZE];
+  if (!variant) return;
+  fprintf(text->out, "Guest     %s%s%" PRIu64, guest->name, guest->name[0] ? ": " : "",
+          variant->recorded_exits);
+  name_guest(guest, path, sizeof path);
+  if (guest->mix.count) {
+    fprintf(text->out, " events, %s", path);
+    if (guest->units) fprintf(text->out, ", for %" PRIu64 " %ss", guest->units, guest->unit);
+    fprintf(text->out, "\n");
+    return;
+  }
+  fprintf(text->out, " exits recorded");
+  if (index == 0 && replay->source.kernel[0])
+    fprintf(text->out, " under real KVM, Linux %s", replay->source.kernel);
+  fprintf(text->out, ", depth 1 (%s)\n", path);
+}
+
 static void print_head(const struct text *text) {
   const struct replay *replay = text->replay;
   const struct scenario *scenario = replay->scenario;
-  char trace[SCENARIO_PATH_SIZE];
   const char *path = scenario->path[0] ? scenario->path : scenario->guest[0].trace;
   fprintf(text->out, "%s: %s\n", name_file(path), scenario->question);
-  fprintf(text->out, "Guest     %" PRIu64 " exits recorded", replay->recorded_exits);
-  if (replay->source.kernel[0])
-    fprintf(text->out, " under real KVM, Linux %s", replay->source.kernel);
-  fprintf(text->out, ", depth 1 (%s)\n", name_path(scenario->guest[0].trace, trace, sizeof trace));
+  for (unsigned i = 0; i < scenario->guest_count; i++) print_guest(text, &scenario->guest[i], i);
   print_stack(text);
   if (replay->partial) fprintf(text->out, "Partial   interrupted: what follows is not the whole\n");
   fprintf(text->out, "\n");

@@ -128,8 +128,9 @@ static void print_line(const struct why *why, const struct line *line) {
   struct why_row row;
   unsigned room = why->text->columns - 19 - why->column * why->variant_count;
   describe(why, line, room, &row);
-  int used =
-      fprintf(why->text->out, "  L%u  %-12s %-*s", row.level, row.what, (int)room, row.about);
+  unsigned what = (unsigned)strlen(row.what), over = what > 12 ? what - 12 : 0;
+  int used = fprintf(why->text->out, "  L%u  %-12s %-*s", row.level, row.what, (int)(room - over),
+                     row.about);
   unsigned start = why->text->columns - why->column * why->variant_count;
   if (used > (int)start) fprintf(why->text->out, "\n%*s", (int)start, "");
   for (unsigned i = 0; i < why->variant_count; i++)

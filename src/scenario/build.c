@@ -33,7 +33,9 @@ static void build_guests(struct scenario *scenario, const xmlNode *root) {
     if (scenario->guest_count == SCENARIO_GUEST_LIMIT) return;
     struct scenario_guest *guest = &scenario->guest[scenario->guest_count++];
     element_get(element, "name", guest->name, sizeof guest->name);
-    build_path(scenario, element, guest->trace);
+    if (element_has(element, "trace")) build_path(scenario, element, guest->trace);
+    if (element_child(element, "mix") != NULL)
+      scenario_build_mix(guest, element_child(element, "mix"));
     guest->line = element_line(element);
     guest->backing =
         (enum scenario_backing)word_of(element, "backing", LIST_BACKING, SCENARIO_FIRST_TOUCH);

@@ -50,6 +50,11 @@ void scenario_build(struct scenario *scenario, const struct document *document);
 /* The rules that a schema cannot state; false with a sentence. */
 bool scenario_validate(const struct scenario *scenario, struct document *document);
 
+/* mix.c: a guest's <mix>, and whether trace_open_mix would take it. */
+void scenario_build_mix(struct scenario_guest *guest, const xmlNode *mix);
+bool scenario_validate_mix(const struct scenario_guest *guest, const xmlNode *mix,
+                           struct document *document);
+
 /* claim.c, for scenario_validate: the elements that speak of a part of the comparison. */
 bool scenario_validate_claim(const struct scenario *scenario, const struct scenario_claim *claim,
                              const xmlNode *element, struct document *document);

@@ -52,7 +52,9 @@ static const struct scenario_guest *guest_of(const struct run *run, unsigned ind
 static struct trace_reader *open_trace(struct run *run, unsigned index) {
   struct trace_options options = {.vmx_reason = vmcs_reason_number,
                                   .salvage = run->options->salvage};
-  return trace_open(guest_of(run, index)->trace, &options, run->error, run->error_size);
+  const struct scenario_guest *guest = guest_of(run, index);
+  if (guest->mix.count > 0) return trace_open_mix(&guest->mix, run->error, run->error_size);
+  return trace_open(guest->trace, &options, run->error, run->error_size);
 }
 
 /* Counts the events beforehand, so that the progress line can say how long it takes still. */
@@ -60,7 +62,9 @@ static uint64_t count_events(struct run *run, unsigned index) {
   struct trace_event event;
   struct stat status;
   uint64_t events = 0;
-  if (stat(guest_of(run, index)->trace, &status) != 0 || !S_ISREG(status.st_mode)) return 0;
+  const struct scenario_guest *guest = guest_of(run, index);
+  bool is_file = stat(guest->trace, &status) == 0 && S_ISREG(status.st_mode);
+  if (guest->mix.count == 0 && !is_file) return 0;
   struct trace_reader *reader = open_trace(run, index);
   if (!reader) return 0; /* playing it says why */
   while (!is_interrupted(run) && trace_next(reader, &event) > 0) events++;
@@ -119,10 +123,10 @@ static bool play(struct player *player, struct replay_variant *variant,
 static int fail_event(struct run *run, unsigned index, uint64_t number,
                       const struct trace_event *event, const struct nst_machine *machine) {
   char label[TRACE_LABEL_MAX];
-  const char *why = nst_error(machine);
+  const char *why = nst_error(machine), *trace = guest_of(run, index)->trace;
   trace_event_label(event, label, sizeof label);
   return fail(run, BAD_INPUT, "%s: event %llu (%s, 0x%llx) stopped the machine: %s",
-              guest_of(run, index)->trace, (unsigned long long)number, label,
+              trace[0] ? trace : run->scenario->path, (unsigned long long)number, label,
               (unsigned long long)event->a, why[0] ? why : "the guest did not come back from it");
 }
 

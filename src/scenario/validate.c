@@ -134,13 +134,27 @@ static bool check_stack(const struct rules *rules) {
 
 /* ---- The rest ------------------------------------------------------------------------------- */
 
+/* A recording or a mix, as a guest says. */
+static bool check_guest(const struct rules *rules, const xmlNode *element,
+                        const struct scenario_guest *guest) {
+  const xmlNode *mix = element_child(element, "mix");
+  if (!element_has(element, "name") && rules->scenario->guest_count > 1)
+    return document_fault(rules->document, element, NULL,
+                          "expected a name: there are several guests");
+  if (mix == NULL && !element_has(element, "trace"))
+    return document_fault(rules->document, element, NULL, "expected a trace, or a <mix> in it");
+  if (mix == NULL) return true;
+  if (element_has(element, "trace"))
+    return document_fault(rules->document, element, "trace", "expected no <mix> beside it");
+  return scenario_validate_mix(guest, mix, rules->document);
+}
+
 /* Several guests are told apart by their names, by an axis. */
 static bool check_guests(const struct rules *rules) {
   const xmlNode *guest = element_child(rules->root, "guest");
-  for (; guest != NULL; guest = element_next(guest, "guest")) {
-    if (element_has(guest, "name") || rules->scenario->guest_count == 1) continue;
-    return document_fault(rules->document, guest, NULL,
-                          "expected a name: there are several guests");
+  for (unsigned i = 0; guest != NULL && i < rules->scenario->guest_count; i++) {
+    if (!check_guest(rules, guest, &rules->scenario->guest[i])) return false;
+    guest = element_next(guest, "guest");
   }
   if (rules->scenario->guest_count == 1 || rules->scenario->axis[SCENARIO_AXIS_GUEST].compared)
     return true;
