@@ -98,6 +98,30 @@ static void text_lines_of_the_table_fit_the_columns(void) {
   free_replay(replay);
 }
 
+/* Four processors, with shadowing and without, at depth 2: eight columns. */
+static void wide_comparison_is_split_into_blocks(void) {
+  static const char *const names[] = {"nehalem", "haswell", "broadwell-pml", "skylake-x"};
+  struct replay *replay = make_replay();
+  struct scenario *scenario = (struct scenario *)(uintptr_t)replay->scenario;
+  struct report_options options = {.columns = 72};
+  int status;
+  for (unsigned i = 0; i < replay->variant_count; i++) ledger_free(replay->variant[i].ledger);
+  scenario->axis[SCENARIO_AXIS_PROCESSOR] = (struct scenario_axis){true, 4, {0, 1, 2, 3}};
+  remake_variants(replay);
+  EXPECT_EQ("variants", replay->variant_count, 12);
+  for (unsigned i = 0; i < replay->variant_count; i++) play_variant(&replay->variant[i]);
+  char *text = print_report(report_text, replay, &options, &status);
+  char *end = strstr(text, "\nMarks");
+  if (EXPECT_TRUE("a table", end != NULL)) *end = '\0';
+  char *table = strstr(text, "\n\n");
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    EXPECT_CONTAINS("column", table, names[i]);
+  for (char *line = strtok(table, "\n"); line; line = strtok(NULL, "\n"))
+    EXPECT_TRUE(line, strlen(line) <= 72);
+  free(text);
+  free_replay(replay);
+}
+
 /* ---- CSV: one table, every record with the columns of the heading --------------------------- */
 
 static unsigned count_columns(const char *line) {
@@ -333,6 +357,7 @@ static void exits_have_the_names_of_their_instructions(void) {
 CU_TestInfo report_text_tests[] = {
     {"report_of_synthetic_replay_is_as_before", report_of_synthetic_replay_is_as_before},
     {"text_lines_of_the_table_fit_the_columns", text_lines_of_the_table_fit_the_columns},
+    {"wide_comparison_is_split_into_blocks", wide_comparison_is_split_into_blocks},
     {"csv_records_have_the_columns_of_their_heading",
      csv_records_have_the_columns_of_their_heading},
     {"json_is_well_formed", json_is_well_formed},

@@ -39,7 +39,7 @@ struct table {
   bool has_scheme; /* a line of the header says the scheme that all have */
   struct group flat;
   unsigned group_count;
-  struct group group[SCENARIO_DEPTH_LIMIT];
+  struct group group[REPLAY_VARIANTS];
 };
 
 /* ---- Cells --------------------------------------------------------------------------------- */
@@ -247,7 +247,6 @@ static void add_variant(struct table *table, unsigned index) {
   struct group *group = &table->flat;
   if (depth > 1 || !table->has_flat) {
     while (at < table->group_count && table->group[at].depth != depth) at++;
-    if (at == SCENARIO_DEPTH_LIMIT) return;
     if (at == table->group_count) table->group_count++;
     group = &table->group[at];
   }
@@ -280,6 +279,34 @@ static void find_groups(struct table *table) {
   for (unsigned i = 0; i < table->group_count; i++) find_axes(table, &table->group[i]);
 }
 
+static unsigned left_width(const struct table *table) {
+  unsigned width = LEFT_INDENT + table->label_width + 7;
+  if (table->has_flat) width += table->flat.width[0] + 1;
+  unsigned least = (unsigned)sizeof subtitle;
+  return width < least ? least : width;
+}
+
+/* The columns of a group that is too wide for a line make another group behind it: whole spans of
+ * its slowest axis where there are some, at least one. */
+static void split(struct table *table, unsigned index) {
+  struct group *group = &table->group[index];
+  unsigned left = left_width(table) + 2, kept = 0;
+  if (group->total <= least_width(table, group)) return; /* its heading is as wide */
+  while (kept < group->count) {
+    unsigned count = group->axis_count > 1 ? span_count(table, group, kept, 0) : 1;
+    if (kept && left + span_width(group, 0, kept + count) > table->text->columns) break;
+    kept += count;
+  }
+  if (kept == group->count || table->group_count == REPLAY_VARIANTS) return;
+  memmove(group + 2, group + 1, (table->group_count - index - 1) * sizeof *group);
+  table->group_count++;
+  group[1] = *group;
+  group[1].count -= kept;
+  memmove(group[1].variant, group[1].variant + kept, group[1].count * sizeof *group->variant);
+  group->count = kept;
+  lay_out(table, group);
+}
+
 /* "exits per segment", if all guests count in the same unit. */
 static void name_units(struct table *table) {
   const struct scenario *scenario = table->text->replay->scenario;
@@ -309,8 +336,11 @@ static void prepare(struct table *table, const struct text *text) {
     if (variant->ledger && ledger_row(variant->ledger, LEDGER_OUTSIDE, &outside))
       table->has_outside |= outside.exits > 0;
   }
-  for (unsigned i = 0; i < table->group_count; i++) lay_out(table, &table->group[i]);
   if (table->has_flat) lay_out(table, &table->flat);
+  for (unsigned i = 0; i < table->group_count; i++) {
+    lay_out(table, &table->group[i]);
+    split(table, i);
+  }
 }
 
 struct table *table_make(const struct text *text) {
@@ -320,13 +350,6 @@ struct table *table_make(const struct text *text) {
 }
 
 /* ---- Printing ------------------------------------------------------------------------------ */
-
-static unsigned left_width(const struct table *table) {
-  unsigned width = LEFT_INDENT + table->label_width + 7;
-  if (table->has_flat) width += table->flat.width[0] + 1;
-  unsigned least = (unsigned)sizeof subtitle;
-  return width < least ? least : width;
-}
 
 static void print_line(const struct table *table, const char *line) {
   size_t length = strlen(line);
