@@ -64,7 +64,6 @@ int variant_boot(struct nst_machine **machine, const struct scenario_variant *va
   config.interrupt = interrupted;
   config.processor = scenario_words(LIST_PROCESSOR)[point->processor];
   config.vmcs_shadowing = variant->value[SCENARIO_AXIS_VMCS_SHADOWING] == SCENARIO_ON;
-  config.vmcs_shadowing = variant->value[SCENARIO_AXIS_VMCS_SHADOWING] == SCENARIO_ON;
   stack.vmcs_access = access_of(point);
   stack.depth = point->depth;
   stack.guest_memory = GUEST_MEMORY;
