@@ -169,8 +169,9 @@ static void missing_shadowing_axis_follows_vmcs_access(void) {
 
 static void shipped_scenarios_load(void) {
   static const char *const names[] = {
-      "turtles",          "depth",       "netperf-mix",       "recorded-nested",
-      "hypercall-growth", "vmcs-access", "handler-chattiness"};
+      "turtles",          "depth",       "netperf-mix",        "recorded-nested",
+      "hypercall-growth", "vmcs-access", "handler-chattiness", "memory-schemes",
+      "spt-vs-ept"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     struct scenario *scenario;
     char path[512], error[SCENARIO_ERROR_SIZE];

@@ -39,7 +39,7 @@ static int check_entry(const struct trace_mix_entry *entry, unsigned number, cha
                   "generated mix: entry %u (%s): weight %" PRIu64 "; expected less than %" PRIu64,
                   number, trace_kind_name(entry->kind), entry->weight, TRACE_MIX_LIMIT);
   }
-  const uint32_t modifiers = TRACE_USER | TRACE_STRING | TRACE_RETRY;
+  const uint32_t modifiers = TRACE_USER | TRACE_STRING | TRACE_RETRY | TRACE_FAULTED;
   if (entry->flags & ~(trace_kind_arguments(entry->kind) | modifiers)) {
     return refuse(error, error_size,
                   "generated mix: entry %u (%s): flags 0x%" PRIx32

@@ -17,7 +17,7 @@ struct trace_mix_entry {
   enum trace_kind kind; /* all but TRACE_UNKNOWN; host-caused kinds become events of the host */
   uint64_t weight;      /* share of the events; with events == 0 the number of them */
   /* Arguments as event.def names them, and TRACE_HAS_A to TRACE_HAS_D for those that are known;
-   * TRACE_USER, TRACE_STRING and TRACE_RETRY may be set too. */
+   * TRACE_USER, TRACE_STRING, TRACE_RETRY and TRACE_FAULTED may be set too. */
   uint64_t a, b, c, d;
   uint32_t flags;
   /* Argument a of the n-th event of this entry (from 0) is a + stride * (n modulo span); span 0

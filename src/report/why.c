@@ -141,8 +141,9 @@ static void print_line(const struct why *why, const struct line *line) {
 /* "Why: one CPUID at depth 2, EPT on EPT", and what else all columns have. */
 static void name_head(const struct why *why, char *text, size_t size) {
   const struct scenario_variant *variant = &why->variant[0]->variant;
-  snprintf(text, size, "Why: one %s at depth %u, %s", why->label, why->depth,
-           name_value(variant, SCENARIO_AXIS_SCHEME));
+  snprintf(text, size, "Why: one %s at depth %u", why->label, why->depth);
+  if (why->axis != SCENARIO_AXIS_SCHEME)
+    text_append(text, size, ", %s", name_value(variant, SCENARIO_AXIS_SCHEME));
   for (unsigned i = 0; i < SCENARIO_AXIS_COUNT; i++) {
     enum scenario_axis_name axis = (enum scenario_axis_name)i;
     bool is_said = axis == SCENARIO_AXIS_DEPTH || axis == SCENARIO_AXIS_SCHEME || axis == why->axis;

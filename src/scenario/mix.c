@@ -7,7 +7,8 @@
 #include "src/scenario/names.h"
 
 enum { ARGUMENTS = 4 };
-static const char *const own_attributes[] = {"kind", "weight", "stride", "span", "user", NULL};
+static const char *const own_attributes[] = {"kind", "weight",  "stride", "span",
+                                             "user", "faulted", NULL};
 
 static uint64_t number_of(const xmlNode *element, const char *attribute) {
   char text[SCENARIO_NAME_SIZE];
@@ -37,6 +38,7 @@ static void build_event(struct trace_mix_entry *entry, const xmlNode *event) {
   entry->stride = number_of(event, "stride");
   entry->span = number_of(event, "span");
   if (element_has(event, "user")) entry->flags |= TRACE_USER;
+  if (element_has(event, "faulted")) entry->flags |= TRACE_FAULTED;
   for (unsigned i = 0; i < ARGUMENTS; i++) {
     const char *name = has_argument(entry->kind, i) ? trace_kind_argument(entry->kind, i) : NULL;
     if (name == NULL || !element_has(event, name)) continue;

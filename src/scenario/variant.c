@@ -30,16 +30,6 @@ fail(const struct target *target, int status, const char *format, ...) {
   return status;
 }
 
-static int set_memory_schemes(const struct target *target, struct nst_stack_config *config) {
-  const struct scenario_stack *stack = &target->variant->stack;
-  (void)config;
-  for (unsigned i = 0; i < stack->depth; i++) {
-    if (stack->shadow_paging[i])
-      return fail(target, BAD_INPUT, "shadow paging (at L%u) is not modelled yet", i);
-  }
-  return 0;
-}
-
 static enum nst_vmcs_access access_of(const struct scenario_stack *stack) {
   switch ((enum scenario_vmcs_access)stack->vmcs_access) {
     case SCENARIO_VMCS_SHADOW:
@@ -70,16 +60,16 @@ int variant_boot(struct nst_machine **machine, const struct scenario_variant *va
   stack.eager = variant->scenario->guest[point->guest].backing == SCENARIO_EAGER;
   for (unsigned i = 0; i < stack.depth; i++) {
     stack.profile[i] = scenario_words(LIST_HYPERVISOR)[point->hypervisor[i]];
+    stack.shadow_paging[i] = point->shadow_paging[i];
     stack.first_touch[i] = variant->scenario->level[i].backing == SCENARIO_FIRST_TOUCH;
   }
-  int result = set_memory_schemes(&target, &stack);
-  if (result != 0) return result;
   enum nst_status status = nst_stack_create(machine, &config, &stack);
   if (status == NST_OK) return 0;
-  const char *why = *machine ? nst_error(*machine) : nst_stack_refusal(&stack);
-  result = fail(&target, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
-                "the stack of depth %u on processor %s does not boot: %s", stack.depth,
-                config.processor, why ? why : "it cannot be built");
+  const char *refusal = nst_stack_refusal(&stack), *problem = nst_stack_problem(&stack);
+  const char *why = *machine ? nst_error(*machine) : refusal ? refusal : problem;
+  int result = fail(&target, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
+                    "the stack of depth %u on processor %s does not boot: %s", stack.depth,
+                    config.processor, why ? why : "it cannot be built");
   nst_machine_destroy(*machine);
   *machine = NULL;
   return result;
