@@ -65,8 +65,7 @@ int variant_boot(struct nst_machine **machine, const struct scenario_variant *va
   }
   enum nst_status status = nst_stack_create(machine, &config, &stack);
   if (status == NST_OK) return 0;
-  const char *refusal = nst_stack_refusal(&stack), *problem = nst_stack_problem(&stack);
-  const char *why = *machine ? nst_error(*machine) : refusal ? refusal : problem;
+  const char *why = *machine ? nst_error(*machine) : nst_stack_refusal(&stack);
   int result = fail(&target, status == NST_E_NOMEM ? SETUP : BAD_INPUT,
                     "the stack of depth %u on processor %s does not boot: %s", stack.depth,
                     config.processor, why ? why : "it cannot be built");
