@@ -63,6 +63,7 @@ static enum player_outcome play_step(struct player *player, const struct player_
   set_resume(player, at + step->length);
   nst_reg_write(player->cpu, NST_REG_RIP, at);
   nst_stop_at(player->cpu, at + step->length);
+  if (step->interrupt) nst_raise_interrupt(player->cpu, step->interrupt);
   nst_run(player->cpu, BUDGET, &stop);
   nst_stop_at(player->cpu, 0);
   if (stop.kind != NST_STOP_MARK) return PLAYER_STOPPED;

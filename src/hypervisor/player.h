@@ -19,9 +19,10 @@ struct player_step {
   uint8_t bytes[PLAYER_BYTES];
   unsigned length;
   uint64_t rax, rbx, rcx, rdx, rsi, rdi;
-  bool calls;    /* `call` is to hold a RET before it is called */
-  uint64_t call; /* guest-physical */
-  bool faults;   /* an exception of the guest's own is what was recorded */
+  bool calls;         /* `call` is to hold a RET before it is called */
+  uint64_t call;      /* guest-physical */
+  unsigned interrupt; /* vector that a device of the host raises before it, 0 = none */
+  bool faults;        /* an exception of the guest's own is what was recorded */
 };
 
 enum player_outcome {

@@ -185,6 +185,14 @@ static bool move_dr(const struct trace_event *event, struct player_step *step) {
   return finish(&request, step);
 }
 
+/* One of the host's own: some device's, for L0's timer is L0's to set. The guest does nothing. */
+static bool interrupt(const struct trace_event *event, struct player_step *step) {
+  enum { DEVICE = 0xec };
+  bool told = event->flags & TRACE_HAS_A && event->a >= 32 && event->a <= 255;
+  step->interrupt = told && event->a != HV_TIMER_VECTOR ? (unsigned)event->a : DEVICE;
+  return plain(ZYDIS_MNEMONIC_NOP, step);
+}
+
 static void set_pair(uint64_t value, struct player_step *step) {
   step->rax = value & UINT32_MAX;
   step->rdx = value >> 32;
@@ -262,6 +270,7 @@ bool player_encode(const struct player *player, const struct trace_event *event,
     case TRACE_TPR:
     case TRACE_TRIPLE_FAULT:
     case TRACE_INTERRUPT:
+      return interrupt(event, step);
     case TRACE_INTERRUPT_WINDOW:
     case TRACE_NMI:
     case TRACE_NMI_WINDOW:

@@ -102,7 +102,9 @@ static bool play(struct player *player, struct replay_variant *variant,
                  const struct trace_event *event) {
   char label[TRACE_LABEL_MAX];
   struct player_step step;
-  if (event->level != 1 || trace_kind_cause(event->kind) != TRACE_CAUSE_GUEST) return true;
+  bool is_played =
+      trace_kind_cause(event->kind) == TRACE_CAUSE_GUEST || event->kind == TRACE_INTERRUPT;
+  if (event->level != 1 || !is_played) return true;
   if (!player_encode(player, event, &step)) {
     variant->left_out++;
     return true;
