@@ -41,11 +41,12 @@ static const struct trace_event events[] = {
  * hypervisors boot with `original`, the innermost alone if that one does not nest, and go on with
  * `profile`. */
 static bool play_all(const struct hv_profile *original, const struct hv_profile *profile,
-                     bool no_shadowing, uint64_t *hash, const char *what) {
+                     const struct variant *switches, uint64_t *hash, const char *what) {
   struct variant variant = {.depth = 2,
                             .profile = original->flat ? "kvm-6.1" : original->name,
                             .innermost = original->name,
-                            .no_shadowing = no_shadowing};
+                            .no_shadowing = switches->no_shadowing,
+                            .shadows = switches->shadows};
   struct guest guest;
   bool fine = guest_open(&guest, &variant);
   for (unsigned i = original->flat ? 1 : 0; fine && i < 2; i++)
@@ -91,9 +92,11 @@ static bool is_tried(const struct hv_profile *profile, unsigned routine, unsigne
   return !profile->flat || rows[row].operation == HV_READ || rows[row].operation == HV_WRITE;
 }
 
-static void expect_rows_do_not_matter(const struct hv_profile *original, bool no_shadowing) {
+static void expect_rows_do_not_matter(const struct hv_profile *original, bool no_shadowing,
+                                      unsigned shadows) {
+  const struct variant switches = {.no_shadowing = no_shadowing, .shadows = shadows};
   uint64_t expected, found;
-  if (!play_all(original, original, no_shadowing, &expected, "all rows")) return;
+  if (!play_all(original, original, &switches, &expected, "all rows")) return;
   for (unsigned routine = 0; routine < ROUTINE_COUNT; routine++)
     for (unsigned row = 0; row < length_of(original->routine[routine]); row++) {
       struct hv_profile profile;
@@ -103,17 +106,20 @@ static void expect_rows_do_not_matter(const struct hv_profile *original, bool no
       without_row(&profile, rows, original, routine, row);
       snprintf(what, sizeof what, "%s: %s without row %u, shadowing %s", original->name,
                routine_names[routine], row, no_shadowing ? "off" : "on");
-      if (play_all(original, &profile, no_shadowing, &found, what))
-        EXPECT_EQ(what, found, expected);
+      if (play_all(original, &profile, &switches, &found, what)) EXPECT_EQ(what, found, expected);
     }
 }
 
 static void missing_row_changes_nothing_that_the_guest_sees(void) {
-  for (unsigned i = 0; hv_profile_at(i); i++) expect_rows_do_not_matter(hv_profile_at(i), false);
+  for (unsigned i = 0; hv_profile_at(i); i++) expect_rows_do_not_matter(hv_profile_at(i), false, 0);
 }
 
 static void missing_row_changes_nothing_without_shadowing(void) {
-  expect_rows_do_not_matter(hv_profile_at(0), true);
+  expect_rows_do_not_matter(hv_profile_at(0), true, 0);
+}
+
+static void missing_row_changes_nothing_with_shadow_paging(void) {
+  expect_rows_do_not_matter(hv_profile_at(0), true, 2);
 }
 
 static void every_row_is_well_formed(void) {
@@ -207,4 +213,6 @@ CU_TestInfo hypervisor_profile_tests[] = {
      missing_row_changes_nothing_that_the_guest_sees},
     {"missing_row_changes_nothing_without_shadowing",
      missing_row_changes_nothing_without_shadowing},
+    {"missing_row_changes_nothing_with_shadow_paging",
+     missing_row_changes_nothing_with_shadow_paging},
     CU_TEST_INFO_NULL};

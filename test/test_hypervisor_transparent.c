@@ -145,6 +145,7 @@ static void every_profile_ends_in_the_same_state(void) {
       uint64_t seed = SEED + 0x200 + number;
       struct variant variant = variant_of(1 + number % 3, 0);
       variant.no_shadowing = number / 3 % 2;
+      variant.shadows = number % 2 ? variant.depth : 0;
       variant.access = number / 3 == 3 ? NST_VMCS_ACCESS_MEMORY : NST_VMCS_ACCESS_SHADOW;
       variant.profile = profile->flat ? "kvm-6.1" : profile->name;
       variant.innermost = profile->name;
@@ -167,6 +168,7 @@ static void every_paging_scheme_ends_in_the_same_state(void) {
         for (unsigned number = 0; number < 2; number++) {
           struct variant variant = variant_of(depth, (i + depth + shadows + 4 * number) % 16);
           variant.shadows = shadows;
+          variant.access = (enum nst_vmcs_access)(i % 3);
           if (!run_program(&outcome, seed, &variant) ||
               !expect_same_state(&outcome, &expected, seed, &variant))
             return;

@@ -95,7 +95,7 @@ static void share_out(struct mix_reader *reader, uint64_t events, uint64_t total
 
 struct trace_reader *trace_open_mix(const struct trace_mix *mix, char *error, size_t error_size) {
   uint64_t total = 0;
-  if (check_mix(mix, &total, error, error_size) != 0) return NULL;
+  if (check_mix(mix, &total, error, error_size) != 0 || total == 0) return NULL;
   struct trace_reader *reader = calloc(1, sizeof *reader);
   if (reader) reader->mix = calloc(1, sizeof *reader->mix);
   if (!reader || !reader->mix) {

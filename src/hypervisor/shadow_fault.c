@@ -76,7 +76,10 @@ void hv_translation_dropped(struct hv *hv, uint64_t linear) {
   if (hv_has(hv, VMCS_HAS_EPT)) return;
   bool canonical = (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
   if (!canonical) return;
-  if (hv_has(hv, VMCS_HAS_VPID)) nst_invvpid(hv->cpu, 0, hv_vpid(hv->region), linear);
+  if (hv->flags & HV_VMX_LEFT)
+    hv->flags |= HV_FLUSH_DUE; /* INVVPID needs VMX operation */
+  else if (hv_has(hv, VMCS_HAS_VPID))
+    nst_invvpid(hv->cpu, 0, hv_vpid(hv->region), linear);
   hv_shadow_sync(hv, false);
 }
 
