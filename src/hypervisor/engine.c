@@ -87,13 +87,18 @@ static inline void read_now(struct hv *hv, enum vmcs_field field) {
   fields->mark[field] |= HV_KNOWN;
 }
 
-static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
-  struct hv_fields *fields = hv->now;
+/* The instruction alone. */
+static inline void put_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
   need_vmx(hv);
   if (hv->flags & HV_VMCS_GRANTED)
     store_granted(hv, field, value);
   else
     nst_vmwrite(hv->cpu, trait[field].encoding, value);
+}
+
+static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  struct hv_fields *fields = hv->now;
+  put_now(hv, field, value);
   fields->value[field] = value;
   fields->mark[field] = HV_KNOWN;
   if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return;
@@ -291,7 +296,7 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
       nst_write_dr(hv->cpu, row->argument, hv_load(hv, debug_offset(row->argument)));
       break;
     case HV_ZERO:
-      nst_vmwrite(hv->cpu, trait[field].encoding, 0);
+      put_now(hv, field, 0);
       break;
     case HV_IN:
       nst_in(hv->cpu, row->argument, 1);
