@@ -159,6 +159,7 @@ static void make_bitmaps(struct hv *hv) {
   for (unsigned i = 0; i < FIELD_COUNT; i++) {
     unsigned group = hv_field_group[i], encoding = vmcs_field_info[i].encoding;
     if (!hv_field_exists(hv, (enum vmcs_field)i)) continue;
+    if (i == FIELD_GUEST_INTR_STATUS && !hv_has_apicv(hv)) continue;
     if (group & (HV_SHADOW_RW | HV_SHADOW_RO)) clear_bit(hv, HV_VMREAD_BITMAP, encoding);
     if (group & HV_SHADOW_RW) clear_bit(hv, HV_VMWRITE_BITMAP, encoding);
   }

@@ -193,6 +193,8 @@ static bool applies(struct hv *hv, const struct hv_row *row) {
              !holds(hv, (enum vmcs_field)row->argument, hv->now->next[row->argument]);
     case HV_USER:
       return hv->user;
+    case HV_APICV:
+      return hv_has_apicv(hv);
     case HV_DEBUG:
       return hv->flags & HV_DEBUG_LENT;
     case HV_EPT:

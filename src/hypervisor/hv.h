@@ -213,6 +213,10 @@ bool hv_pool_is_low(struct hv *hv);
 uint64_t hv_page_alloc(struct hv *hv);
 void hv_page_free(struct hv *hv, uint64_t page);
 bool hv_has(const struct hv *hv, enum vmcs_feature feature);
+/* Virtual-interrupt delivery is of use to a hypervisor only with posted interrupts. */
+static inline bool hv_has_apicv(const struct hv *hv) {
+  return hv_has(hv, VMCS_HAS_INTERRUPT_DELIVERY) && hv_has(hv, VMCS_HAS_POSTED_INTERRUPTS);
+}
 /* A shadow VMCS serves the guest hypervisor's VMREAD and VMWRITE. */
 bool hv_shadows(const struct hv *hv);
 

@@ -218,6 +218,7 @@ void hv_nested_enter(struct hv *hv) {
 /* The field of a row that is in one of the groups and exists here, else FIELD_NONE. */
 static enum vmcs_field member(const struct hv *hv, unsigned row, unsigned groups) {
   enum vmcs_field field = (enum vmcs_field)group_row[row].field;
+  if (field == FIELD_GUEST_INTR_STATUS && !hv_has_apicv(hv)) return FIELD_NONE;
   return (group_row[row].groups & groups) && hv_field_exists(hv, field) ? field : FIELD_NONE;
 }
 

@@ -18,6 +18,7 @@ enum hv_condition {
   HV_USER,    /* the exit was completed in user space */
   HV_DEBUG,   /* the guest has the debug registers to itself */
   HV_LAZY,    /* rarely copied state is fetched when asked for, not at every reflected exit */
+  HV_APICV,   /* the processor has what a hypervisor needs to use virtual-interrupt delivery */
   HV_EPT,     /* this hypervisor uses EPT for its guest */
   HV_NO_EPT   /* it uses shadow page tables, and so no unrestricted guest either */
 };
