@@ -161,7 +161,7 @@ static uint64_t make_row(struct hv *hv, uint64_t key) {
 /* The row of a key's shadow, which is made if there is none. */
 static uint64_t row_of(struct hv *hv, uint64_t key) {
   uint64_t row = get(hv, info_of(hv, page_address(key))) & ~(uint64_t)(INFO_TABLE | INFO_DOUBT);
-  for (; row; row = get(hv, row + ROW_NEXT))
+  for (unsigned i = 0; row && i < HV_SHADOW_LIMIT; i++, row = get(hv, row + ROW_NEXT))
     if (get(hv, row + ROW_KEY) == key) return row;
   return make_row(hv, key);
 }
@@ -209,7 +209,7 @@ static bool compare(struct hv *hv, uint64_t row) {
 
 static void compare_table(struct hv *hv, uint64_t guest) {
   uint64_t row = get(hv, info_of(hv, guest)) & ~(uint64_t)(INFO_TABLE | INFO_DOUBT);
-  for (; row; row = get(hv, row + ROW_NEXT)) {
+  for (unsigned i = 0; row && i < HV_SHADOW_LIMIT; i++, row = get(hv, row + ROW_NEXT)) {
     uint64_t key = get(hv, row + ROW_KEY);
     if ((key & KEY_DIRECT) || page_address(key) != guest) continue;
     if (compare(hv, row)) hv->flags |= HV_FLUSH_DUE;

@@ -162,8 +162,9 @@ uint64_t nst_load(struct nst_cpu *cpu, uint64_t linear, unsigned size) {
     memcpy(&gpr(cpu)[X86_RAX], at, 8);
     return gpr(cpu)[X86_RAX];
   }
-  expect_done(cpu, native_execute(cpu, (enum native_insn)insn[size]), "a load");
-  return gpr(cpu)[X86_RAX];
+  enum isa_step step = native_execute(cpu, (enum native_insn)insn[size]);
+  expect_done(cpu, step, "a load");
+  return step == ISA_NEXT ? gpr(cpu)[X86_RAX] : 0; /* 0 where the machine has stopped */
 }
 
 void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t value) {
