@@ -151,9 +151,225 @@ static void native_software_waits_for_its_interrupt(void) {
   driven_close(&d);
 }
 
+/* ---- injection */
+
+enum {
+  IDT = GUEST_IMAGE + 0x9000,
+  HANDLER = GUEST_CODE + 0x100, /* HLT, which exits */
+  STACK = GUEST_DATA + 0x1000,
+  NOT_BACKED = 0x200000, /* in the guest's tables, not in the EPT of its hypervisor */
+  UNMAPPED = 0x601000,   /* in neither */
+  FLAGS = 0x246
+};
+#define VALID UINT32_C(0x80000000)
+
+static const struct injection_case {
+  const char *name;
+  uint32_t information, error; /* of the VM entry */
+  unsigned length;
+  unsigned blocking, activity; /* of the guest before */
+  unsigned blocked;            /* interruptibility state in the handler */
+} injections[] = {
+    {"external interrupt", VALID | 0x50, 0, 0, 0, 0, 0},
+    {"external interrupt in the HLT state", VALID | 0x50, 0, 0, 0, 1, 0},
+    {"NMI", VALID | 0x202, 0, 0, 0, 0, 8},
+    {"NMI in the HLT state", VALID | 0x202, 0, 0, 0, 1, 8},
+    {"hardware exception", VALID | 0x306, 0, 0, 0, 0, 0},
+    {"hardware exception after STI", VALID | 0x306, 0, 0, 1, 0, 0},
+    {"hardware exception after MOV SS", VALID | 0x306, 0, 0, 2, 0, 0},
+    {"hardware exception, NMIs blocked", VALID | 0x306, 0, 0, 8, 0, 8},
+    {"with error code", VALID | 0xb0d, 0x1234, 0, 0, 0, 0},
+    {"page fault", VALID | 0xb0e, 2, 0, 0, 0, 0},
+    {"software interrupt", VALID | 0x450, 0, 2, 0, 0, 0},
+    {"privileged software exception", VALID | 0x501, 0, 1, 0, 0, 0},
+    {"software exception", VALID | 0x603, 0, 1, 0, 0, 0},
+};
+
+static bool is_software(uint32_t information) {
+  return (information >> 8 & 7) >= 4;
+}
+
+/* The guest would execute NOP and then HLT; every vector leads to HANDLER. */
+static bool open_injection(struct driven *d, const struct injection_case *c, unsigned level) {
+  const struct setting setting = {.level = level};
+  static const uint8_t halt = 0xf4;
+  if (!driven_open(d, c->name, &setting)) return false;
+  DRIVEN_LOAD(d, {0x90, 0xf4});
+  DRIVEN_EQ(d, nst_mem_write(d->machine, nst_level_memory(d->cpu, level, HANDLER), &halt, 1),
+            NST_OK);
+  uint64_t gate = IDT + 16 * (uint64_t)(c->information & 0xff);
+  uint64_t kept = guest_load(d, gate) & ~UINT64_C(0xffff00000000ffff);
+  guest_store(d, gate, kept | (HANDLER & 0xffff) | (uint64_t)(HANDLER >> 16) << 48);
+  driven_write(d, NST_FIELD_VM_ENTRY_INTR_INFO_FIELD, c->information);
+  driven_write(d, NST_FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE, c->error);
+  driven_write(d, NST_FIELD_VM_ENTRY_INSTRUCTION_LEN, c->length);
+  driven_write(d, NST_FIELD_GUEST_INTERRUPTIBILITY_INFO, c->blocking);
+  driven_write(d, NST_FIELD_GUEST_ACTIVITY_STATE, c->activity);
+  driven_set(d, NST_REG_RFLAGS, FLAGS);
+  driven_set(d, NST_REG_RSP, STACK);
+  return true;
+}
+
+/* The handler has control, and behind it the frame of an event at GUEST_CODE. */
+static void expect_handler(struct driven *d, const struct injection_case *c) {
+  bool has_error = c->information >> 11 & 1;
+  uint64_t rsp = driven_read(d, NST_FIELD_GUEST_RSP), frame = STACK - 40;
+  unsigned length = is_software(c->information) ? c->length : 0;
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_RIP), HANDLER);
+  DRIVEN_EQ(d, rsp, has_error ? frame - 8 : frame);
+  if (has_error) DRIVEN_EQ(d, guest_load(d, frame - 8), c->error);
+  DRIVEN_EQ(d, guest_load(d, frame), GUEST_CODE + length);
+  DRIVEN_EQ(d, guest_load(d, frame + 16), FLAGS);
+  DRIVEN_EQ(d, guest_load(d, frame + 24), STACK);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_INTERRUPTIBILITY_INFO), c->blocked);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_ACTIVITY_STATE), 0);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_IDT_VECTORING_INFO_FIELD), 0);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_VM_ENTRY_INTR_INFO_FIELD), c->information & ~VALID);
+}
+
+static void injected_event_reaches_its_handler(void) {
+  for (unsigned i = 0; i < sizeof injections / sizeof injections[0]; i++)
+    for (unsigned level = 1; level <= 3; level++) {
+      const struct injection_case *c = &injections[i];
+      struct driven d;
+      if (open_injection(&d, c, level)) {
+        DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_HLT);
+        expect_handler(&d, c);
+      }
+      driven_close(&d);
+    }
+}
+
+/* What the exit tells of the event, the state that it left, and delivering it again. */
+static void expect_redelivery(struct driven *d, const struct injection_case *c) {
+  uint32_t information = (uint32_t)driven_read(d, NST_FIELD_IDT_VECTORING_INFO_FIELD);
+  bool has_error = c->information >> 11 & 1;
+  DRIVEN_EQ(d, information, c->information);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_RIP), GUEST_CODE);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_RFLAGS), FLAGS);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_ACTIVITY_STATE), 0);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_GUEST_INTERRUPTIBILITY_INFO), c->blocked);
+  DRIVEN_EQ(d, driven_read(d, NST_FIELD_VM_ENTRY_INTR_INFO_FIELD) & VALID, 0);
+  driven_write(d, NST_FIELD_VM_ENTRY_INTR_INFO_FIELD, information);
+  if (has_error)
+    driven_write(d, NST_FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE,
+                 driven_read(d, NST_FIELD_IDT_VECTORING_ERROR_CODE));
+  if (is_software(information))
+    driven_write(d, NST_FIELD_VM_ENTRY_INSTRUCTION_LEN,
+                 driven_read(d, NST_FIELD_VM_EXIT_INSTRUCTION_LEN));
+  driven_set(d, NST_REG_RSP, STACK);
+  DRIVEN_EQ(d, driven_run(d, false), NST_EXIT_HLT);
+  expect_handler(d, c);
+}
+
+static void exit_in_delivery_tells_the_event(void) {
+  for (unsigned i = 0; i < sizeof injections / sizeof injections[0]; i++)
+    for (unsigned level = 1; level <= 3; level++) {
+      const struct injection_case *c = &injections[i];
+      struct driven d;
+      if (open_injection(&d, c, level)) {
+        driven_set(&d, NST_REG_RSP, NOT_BACKED);
+        DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_EPT_VIOLATION);
+        expect_redelivery(&d, c);
+      }
+      driven_close(&d);
+    }
+}
+
+static void page_fault_in_delivery_tells_the_event(void) {
+  for (unsigned i = 0; i < sizeof injections / sizeof injections[0]; i++)
+    for (unsigned level = 1; level <= 3; level++) {
+      const struct injection_case *c = &injections[i];
+      bool doubles = (c->information & 0xff) == 14; /* the second fault's own exit comes first */
+      struct driven d;
+      if (open_injection(&d, c, level)) {
+        guest_store(&d, GUEST_PD + 8 * (UNMAPPED >> 21), 0);
+        driven_change(&d, NST_FIELD_EXCEPTION_BITMAP, BIT(14), 0);
+        driven_set(&d, NST_REG_RSP, UNMAPPED);
+        DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_EXCEPTION_NMI);
+        DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_VM_EXIT_INTR_INFO), VALID | 0xb0e);
+        DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_EXIT_QUALIFICATION), UNMAPPED - 8);
+        if (!doubles) expect_redelivery(&d, c);
+      }
+      driven_close(&d);
+    }
+}
+
+/* Of a double fault that exits, the first fault is not told. */
+static void double_fault_exit_is_not_in_delivery(void) {
+  static const struct injection_case page_fault = {"double fault", VALID | 0xb0e, 2, 0, 0, 0, 0};
+  for (unsigned level = 1; level <= 3; level++) {
+    struct driven d;
+    if (open_injection(&d, &page_fault, level)) {
+      guest_store(&d, GUEST_PD + 8 * (UNMAPPED >> 21), 0);
+      driven_change(&d, NST_FIELD_EXCEPTION_BITMAP, BIT(8), BIT(14));
+      driven_set(&d, NST_REG_RSP, UNMAPPED);
+      DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_EXCEPTION_NMI);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_VM_EXIT_INTR_INFO), VALID | 0xb08);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_IDT_VECTORING_INFO_FIELD), 0);
+    }
+    driven_close(&d);
+  }
+}
+
+static void injected_trap_flag_exits_at_once(void) {
+  static const struct injection_case c = {"pending MTF exit", VALID | 0x700, 0, 0, 0, 0, 0};
+  for (unsigned level = 1; level <= 3; level++) {
+    struct driven d;
+    if (open_injection(&d, &c, level)) {
+      DRIVEN_EQ(&d, driven_run(&d, true), 37);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_GUEST_RIP), GUEST_CODE);
+      DRIVEN_EQ(&d, driven_run(&d, false), NST_EXIT_HLT);
+    }
+    driven_close(&d);
+  }
+}
+
+/* An injection wakes a guest that was entered halted; the next entry must not halt it again. */
+static void woken_guest_stays_awake(void) {
+  static const struct injection_case c = {"woken", VALID | 0x50, 0, 0, 0, 1, 0};
+  for (unsigned level = 1; level <= 3; level++) {
+    struct driven d;
+    if (open_injection(&d, &c, level)) {
+      DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_HLT);
+      driven_set(&d, NST_REG_RIP, GUEST_CODE);
+      DRIVEN_EQ(&d, driven_run(&d, false), NST_EXIT_HLT);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_GUEST_RIP), GUEST_CODE + 1);
+    }
+    driven_close(&d);
+  }
+}
+
+static void nmi_exit_blocks_the_next_nmi(void) {
+  const struct setting setting = {.level = 1};
+  struct driven d;
+  if (driven_open(&d, "NMI, NMI", &setting)) {
+    DRIVEN_LOAD(&d, {0x90, 0xf4});
+    driven_change(&d, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, BIT(3), 0);
+    nst_raise_nmi(d.cpu);
+    DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_EXCEPTION_NMI);
+    nst_raise_nmi(d.cpu);
+    DRIVEN_EQ(&d, nst_wait_interrupt(d.cpu), 0); /* waits for an IRET, or a VM entry */
+    DRIVEN_EQ(&d, driven_run(&d, false), NST_EXIT_EXCEPTION_NMI);
+    DRIVEN_EQ(&d, driven_run(&d, false), NST_EXIT_HLT);
+    nst_raise_nmi(d.cpu);
+    DRIVEN_EQ(&d, nst_wait_interrupt(d.cpu), 2);
+    nst_raise_nmi(d.cpu);
+    DRIVEN_EQ(&d, nst_wait_interrupt(d.cpu), 2); /* its handler has returned */
+  }
+  driven_close(&d);
+}
+
 CU_TestInfo machine_event_tests[] = {
     {"event_exits_as_the_manual_orders", event_exits_as_the_manual_orders},
     {"guest_takes_an_interrupt_that_does_not_exit", guest_takes_an_interrupt_that_does_not_exit},
     {"vector_of_an_exception_is_refused", vector_of_an_exception_is_refused},
     {"native_software_waits_for_its_interrupt", native_software_waits_for_its_interrupt},
+    {"injected_event_reaches_its_handler", injected_event_reaches_its_handler},
+    {"exit_in_delivery_tells_the_event", exit_in_delivery_tells_the_event},
+    {"page_fault_in_delivery_tells_the_event", page_fault_in_delivery_tells_the_event},
+    {"double_fault_exit_is_not_in_delivery", double_fault_exit_is_not_in_delivery},
+    {"injected_trap_flag_exits_at_once", injected_trap_flag_exits_at_once},
+    {"woken_guest_stays_awake", woken_guest_stays_awake},
+    {"nmi_exit_blocks_the_next_nmi", nmi_exit_blocks_the_next_nmi},
     CU_TEST_INFO_NULL};

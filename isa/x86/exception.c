@@ -197,6 +197,7 @@ static enum isa_step deliver(struct isa_x86 *isa, struct delivery *d) {
     isa->delivery = (struct isa_delivery){.active = true,
                                           .type = (uint8_t)d->type,
                                           .length = is_software(d->type) ? (uint8_t)length : 0,
+                                          .resumes = d->resumes,
                                           .event = d->event};
     enum isa_step step = deliver_once(isa, d);
     if (step == ISA_FAULT) {

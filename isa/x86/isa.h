@@ -149,6 +149,7 @@ struct isa_delivery {
   bool active;
   uint8_t type;   /* as in the VM-entry interruption-information field */
   uint8_t length; /* instruction length in bytes, for software events */
+  bool resumes;   /* its frame would have RFLAGS.RF set */
   struct isa_fault event;
 };
 

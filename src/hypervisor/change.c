@@ -94,7 +94,8 @@ bool hv_take_unpushed(struct hv *hv) {
 bool hv_merge_changes(struct hv *hv) {
   /* Without EPT, CR3 and the tables behind it are this hypervisor's to choose. */
   if (!hv->profile->on_demand || hv->flags & (HV_MERGE_ALL | HV_RARE_DIRTY) ||
-      !hv_has(hv, VMCS_HAS_EPT) || hv_vmcs12(hv, FIELD_GUEST_ACTIVITY_STATE))
+      !hv_has(hv, VMCS_HAS_EPT) || hv->flags & HV_ACTIVITY_SET ||
+      hv_vmcs12(hv, FIELD_GUEST_ACTIVITY_STATE))
     return false;
   for (unsigned i = 0; i < PASSED_COUNT; i++) {
     enum vmcs_field field = (enum vmcs_field)passed[i];

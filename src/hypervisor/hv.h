@@ -94,7 +94,8 @@ enum hv_flag {
   HV_VMCS_GRANTED = 1 << 22,  /* this hypervisor does so with its own */
   HV_VMX_LEFT = 1 << 23,      /* VMXOFF: nothing is current, HV_REGION_CURRENT was last */
   HV_SHADOW_PAGING = 1 << 24, /* no EPT for its guest, whatever the processor offers */
-  HV_FLUSH_DUE = 1 << 25      /* cached translations must go before the next entry */
+  HV_FLUSH_DUE = 1 << 25,     /* cached translations must go before the next entry */
+  HV_ACTIVITY_SET = 1 << 26   /* the nested guest was entered in another state than active */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */

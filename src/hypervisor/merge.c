@@ -102,7 +102,9 @@ static void merge_guest_state(struct hv *hv) {
       entry & VMCS_BIT(VM_ENTRY_LOAD_IA32_EFER) ? hv_vmcs12(hv, FIELD_GUEST_IA32_EFER)
                                                 : own(hv, FIELD_GUEST_IA32_EFER));
   uint64_t activity = hv_vmcs12(hv, FIELD_GUEST_ACTIVITY_STATE);
-  if (activity) set(hv, FIELD_GUEST_ACTIVITY_STATE, activity);
+  if (activity || hv->flags & HV_ACTIVITY_SET) set(hv, FIELD_GUEST_ACTIVITY_STATE, activity);
+  hv->flags &= ~(uint64_t)HV_ACTIVITY_SET;
+  if (activity) hv->flags |= HV_ACTIVITY_SET;
   hv_set_cr3(hv, HV_REGION_MERGED, hv_vmcs12(hv, FIELD_GUEST_CR3));
   if (!(secondary12(hv) & VMCS_BIT(SECONDARY_EXEC_ENABLE_VPID))) hv_translations_dropped(hv);
   hv_use_shadow(hv, HV_REGION_MERGED);

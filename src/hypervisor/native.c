@@ -2,6 +2,8 @@
  * The native handler: what happens at a hypervisor's three entry points. */
 #include "src/hypervisor/hv.h"
 
+enum { TYPE_NMI = 2, BLOCKED_BY_NMI = 8 };
+
 static void save_registers(struct hv *hv) {
   nst_save_regs(hv->cpu, hv->saved);
   if (hv->profile->saves_all) hv_store(hv, HV_AT(cr2), nst_read_cr(hv->cpu, 2));
@@ -24,6 +26,10 @@ static void requeue_event(struct hv *hv, uint32_t reason) {
   hv_set(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, info & ~UINT64_C(0x7000));
   if (has_vectoring_error(hv))
     hv_set(hv, FIELD_VM_ENTRY_EXCEPTION_ERROR_CODE, hv_get(hv, FIELD_IDT_VECTORING_ERROR_CODE));
+  /* The first try has blocked NMIs already. */
+  if ((info >> 8 & 7) == TYPE_NMI)
+    hv_set(hv, FIELD_GUEST_INTERRUPTIBILITY_INFO,
+           hv_get(hv, FIELD_GUEST_INTERRUPTIBILITY_INFO) & ~(uint64_t)BLOCKED_BY_NMI);
   if ((info >> 8 & 7) >= 4)
     hv_set(hv, FIELD_VM_ENTRY_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
 }

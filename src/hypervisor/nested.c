@@ -192,6 +192,9 @@ static void save_nested_guest(struct hv *hv) {
   hv_set_vmcs12(hv, FIELD_VM_EXIT_INSTRUCTION_LEN, hv_get(hv, FIELD_VM_EXIT_INSTRUCTION_LEN));
   hv_set_vmcs12(hv, FIELD_VMX_INSTRUCTION_INFO, hv_get(hv, FIELD_VMX_INSTRUCTION_INFO));
   hv_set_vmcs12(hv, FIELD_GUEST_LINEAR_ADDRESS, hv_get(hv, FIELD_GUEST_LINEAR_ADDRESS));
+  /* Of itself a nested guest is never inactive: its HLT exits. */
+  if (hv->flags & HV_ACTIVITY_SET)
+    hv_set_vmcs12(hv, FIELD_GUEST_ACTIVITY_STATE, hv_get(hv, FIELD_GUEST_ACTIVITY_STATE));
   uint64_t entry = hv_vmcs12(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD);
   if (entry >> 31) hv_set_vmcs12(hv, FIELD_VM_ENTRY_INTR_INFO_FIELD, entry & UINT64_C(0x7fffffff));
   hv->flags |= HV_RARE_STALE;

@@ -3,6 +3,8 @@
  * "VM Entries". */
 #include "src/machine/machine.h"
 
+enum { OTHER_EVENT = 7 }; /* type of an event to inject */
+
 static const uint8_t *bitmap_page(const struct nst_cpu *cpu, bool used, enum vmcs_field field) {
   return used ? memory_page(cpu->machine, vmcs_get(&cpu->vmx.vmcs, field)) : 0;
 }
@@ -151,6 +153,10 @@ static enum isa_step inject(struct nst_cpu *cpu) {
   uint32_t info = (uint32_t)vmcs_get(vmcs, FIELD_VM_ENTRY_INTR_INFO_FIELD);
   if (!(info >> 31)) return ISA_EXIT;
   unsigned type = info >> 8 & 7;
+  if (type == OTHER_EVENT) { /* a pending MTF VM exit, before everything else */
+    struct vmcs_exit exit = {.reason = EXIT_REASON_MONITOR_TRAP_FLAG};
+    return cpu_exit(cpu, &exit);
+  }
   struct isa_fault event = {
       .vector = (uint8_t)info,
       .has_error_code = info >> 11 & 1,

@@ -3,6 +3,8 @@
  * MSRs loaded. SDM 3C "VM Exits". */
 #include "src/machine/machine.h"
 
+enum { BLOCKED_BY_STI = 1, BLOCKED_BY_MOV_SS = 2, BLOCKED_BY_NMI = 8, TYPE_NMI = 2 };
+
 /* VMCS fields of segment register i are consecutive in field.def, ES to TR. */
 static enum vmcs_field segment_field(enum vmcs_field first, unsigned index) {
   return (enum vmcs_field)((unsigned)first + index);
@@ -198,7 +200,8 @@ static enum isa_step abort_vmx(struct nst_cpu *cpu, uint32_t indicator) {
   return cpu_die(cpu, "VMX abort %u: the MSR area of a VM exit could not be processed", indicator);
 }
 
-/* SDM 3C "Information for VM Exits During Event Delivery". */
+/* SDM 3C "Information for VM Exits During Event Delivery". What the event itself does to the state
+ * has happened, only its frame and handler are missing: "Architectural State Before a VM Exit". */
 static void record_in_delivery(struct nst_cpu *cpu, const struct vmcs_exit *exit) {
   const struct isa_delivery *delivery = &cpu->isa.delivery;
   struct vmcs_exit vectoring = *exit;
@@ -208,35 +211,41 @@ static void record_in_delivery(struct nst_cpu *cpu, const struct vmcs_exit *exit
   vectoring.idt_vectoring_error = delivery->event.error_code;
   if (delivery->type >= 4) vectoring.length = delivery->length;
   vmcs_exit_record(&cpu->vmx.vmcs, &vectoring);
+  /* The flags saved are those of its frame: "Saving RIP, RSP, RFLAGS, and SSP". */
+  if (delivery->resumes) cpu->isa.state.rflags |= X86_RFLAGS_RF;
+  cpu->isa.state.interruptibility &= ~(uint32_t)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+  if (delivery->type == TYPE_NMI) cpu->isa.state.interruptibility |= BLOCKED_BY_NMI;
   cpu->isa.delivery.active = false;
 }
 
-/* A fault is being delivered: the flags saved are those that its frame would have, with RF. SDM 3C
- * "Saving RIP, RSP, RFLAGS, and SSP". */
-static bool is_fault_delivered(const struct isa_delivery *delivery) {
-  enum { HARDWARE_EXCEPTION = 3 };
-  return delivery->active && delivery->type == HARDWARE_EXCEPTION &&
-         delivery->event.vector != X86_EXCEPTION_DB;
+/* SDM 3C "Updating Non-Register State": an NMI that exits blocks those that follow; other exits
+ * leave that blocking alone, which the guest's state shows unless its NMIs are virtual. */
+static uint32_t blocking_after(const struct nst_cpu *cpu, const struct vmcs_exit *exit) {
+  bool is_nmi = exit->reason == EXIT_REASON_EXCEPTION_NMI &&
+                (exit->interruption_information >> 8 & 7) == TYPE_NMI;
+  if (is_nmi) return BLOCKED_BY_NMI;
+  bool is_virtual = cpu->vmx.pin & VMCS_BIT(PIN_BASED_VIRTUAL_NMIS);
+  return is_virtual ? 0 : cpu->isa.state.interruptibility & BLOCKED_BY_NMI;
 }
 
 enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit) {
   const struct vmcs *vmcs = &cpu->vmx.vmcs;
   uint64_t rip = cpu->isa.state.rip;
-  bool resumes = is_fault_delivered(&cpu->isa.delivery);
   if (cpu->isa.delivery.active)
     record_in_delivery(cpu, exit);
   else
     vmcs_exit_record(vmcs, exit);
   cpu->isa.system_access = false;
-  if (resumes) cpu->isa.state.rflags |= X86_RFLAGS_RF; /* as the guest's are saved */
   struct bank *bank = bank_find(cpu);
   save_guest(cpu, bank);
   uint64_t stores = vmcs_get(vmcs, FIELD_VM_EXIT_MSR_STORE_COUNT);
   if (stores && !store_msrs(cpu, vmcs_get(vmcs, FIELD_VM_EXIT_MSR_STORE_ADDR), stores))
     return abort_vmx(cpu, 1);
+  uint32_t blocking = blocking_after(cpu, exit);
   cpu->vmx.nonroot = false;
   if (cpu->events) cpu_watch_windows(cpu);
   cpu_load_host(cpu, bank);
+  cpu->isa.state.interruptibility = blocking;
   /* SDM 3C "Operations That Invalidate Cached Mappings": without VPIDs an exit drops those of 0. */
   if (!cpu->vmx.vpid) tlb_flush_vpid(&cpu->tlb, 0);
   cpu_retag(cpu);

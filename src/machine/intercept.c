@@ -159,6 +159,9 @@ enum isa_step cpu_exception(void *context, const struct isa_fault *fault) {
   if (!cpu->vmx.nonroot) return ISA_NEXT;
   uint32_t error = fault->has_error_code ? fault->error_code : 0;
   if (!vmcs_intercepts_exception(&cpu->vmx.vmcs, fault->vector, error)) return ISA_NEXT;
+  /* SDM 3C "Information for VM Exits During Event Delivery": a double fault that exits counts as
+   * the event itself, not as met in the delivery of what led to it. */
+  if (fault->vector == X86_EXCEPTION_DF) cpu->isa.delivery.active = false;
   /* SDM 3C "Information for VM Exits Due to Vectored Events": type 3 hardware, 5 INT1, 6 INT3. */
   uint32_t type = !fault->software ? 3 : fault->vector == X86_EXCEPTION_DB ? 5 : 6;
   struct vmcs_exit exit = {

@@ -12,7 +12,7 @@
 
 #include "src/machine/machine.h"
 
-enum { INSN_BYTES = 6 };
+enum { INSN_BYTES = 6, BLOCKED_BY_NMI = 8 };
 
 static const struct {
   uint16_t offset;
@@ -227,6 +227,7 @@ static enum isa_step take_fault(struct nst_cpu *cpu) {
   state->rip = frame[1];
   state->rflags = frame[3];
   state->gpr[X86_RSP] = frame[4];
+  state->interruptibility &= ~(uint32_t)BLOCKED_BY_NMI; /* by the IRET of its handler */
   return ISA_FAULT;
 }
 
