@@ -14,7 +14,8 @@ enum {
   NMI_WINDOW = 1 << 5,
   MASKED = 1 << 6, /* RFLAGS.IF is clear */
   HALTED = 1 << 7, /* the guest is entered in the HLT state */
-  RAISE_NMI = 1 << 8
+  RAISE_NMI = 1 << 8,
+  TIMER = 1 << 9 /* the VMX-preemption timer is 0 */
 };
 
 /* The guest executes NOP, NOP, NOP, HLT, which exits. */
@@ -56,6 +57,14 @@ static const struct event_case {
     {"virtual NMIs block virtual ones", NMI | VIRTUAL_NMI | RAISE_NMI, 8, {0}, 0, 0x80000202, 0},
     {"NMI window", NMI | VIRTUAL_NMI | NMI_WINDOW | MASKED, 0, {0}, 8, 0, 0},
     {"NMI window closed", NMI | VIRTUAL_NMI | NMI_WINDOW, 8, {0}, NST_EXIT_HLT, 0, 3},
+    {"timer", TIMER | MASKED, 0, {0}, 52, 0, 0},
+    {"timer after STI", TIMER, 1, {0}, 52, 0, 0},
+    {"timer after MOV SS", TIMER, 2, {0}, 52, 0, 0},
+    {"timer wakes", TIMER | HALTED, 0, {0}, 52, 0, 0},
+    {"timer before NMI window", TIMER | NMI | VIRTUAL_NMI | NMI_WINDOW, 0, {0}, 52, 0, 0},
+    {"timer before NMI", TIMER | NMI | RAISE_NMI, 0, {0}, 52, 0, 0},
+    {"timer before window", TIMER | WINDOW, 0, {0}, 52, 0, 0},
+    {"timer before interrupt", TIMER | INTERRUPT, 0, {0x50}, 52, 0, 0},
     {"NMI window before NMI", NMI | VIRTUAL_NMI | NMI_WINDOW | RAISE_NMI, 0, {0}, 8, 0, 0},
 };
 
@@ -67,6 +76,7 @@ static void set_up(struct driven *d, const struct event_case *c) {
   } controls[] = {{INTERRUPT, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, 0},
                   {NMI, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, 3},
                   {VIRTUAL_NMI, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, 5},
+                  {TIMER, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, 6},
                   {ACKNOWLEDGE, NST_FIELD_VM_EXIT_CONTROLS, 15},
                   {WINDOW, NST_FIELD_CPU_BASED_VM_EXEC_CONTROL, 2},
                   {NMI_WINDOW, NST_FIELD_CPU_BASED_VM_EXEC_CONTROL, 22}};
@@ -360,6 +370,101 @@ static void nmi_exit_blocks_the_next_nmi(void) {
   driven_close(&d);
 }
 
+/* ---- the VMX-preemption timer: on "haswell" it counts every 32nd instruction */
+
+enum { TIMER_EXIT = 52, PIN_TIMER = 6, EXIT_SAVES_TIMER = 22, PRIMARY_MOV_DR = 23 };
+
+/* The guest executes INC RAX and JMP, for ever. */
+static bool open_timer(struct driven *d, const char *name, unsigned level, uint64_t value) {
+  const struct setting setting = {.level = level};
+  static const uint8_t code[] = {0x48, 0xff, 0xc0, 0xeb, 0xfb};
+  if (!driven_open(d, name, &setting)) return false;
+  driven_load(d, code, sizeof code);
+  driven_change(d, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, BIT(PIN_TIMER), 0);
+  driven_change(d, NST_FIELD_VM_EXIT_CONTROLS, BIT(EXIT_SAVES_TIMER), 0);
+  driven_write(d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE, value);
+  return true;
+}
+
+static uint64_t executed(struct driven *d) {
+  return 2 * driven_get(d, NST_REG_RAX) - (driven_read(d, NST_FIELD_GUEST_RIP) != GUEST_CODE);
+}
+
+static void timer_exits_after_its_time(void) {
+  static const uint8_t value[] = {0, 1, 3, 200};
+  for (unsigned i = 0; i < sizeof value; i++)
+    for (unsigned level = 1; level <= 3; level++) {
+      struct driven d;
+      if (open_timer(&d, "INC, JMP", level, value[i])) {
+        driven_set(&d, NST_REG_RAX, 0);
+        DRIVEN_EQ(&d, driven_run(&d, true), TIMER_EXIT);
+        DRIVEN_EQ(&d, executed(&d), value[i] * 32);
+        DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE), 0);
+        driven_write(&d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE, 2);
+        DRIVEN_EQ(&d, driven_run(&d, false), TIMER_EXIT);
+        DRIVEN_EQ(&d, executed(&d), value[i] * 32 + 64);
+      }
+      driven_close(&d);
+    }
+}
+
+/* 40 NOPs, MOV to DR0, 40 NOPs, HLT. The move exits below a level that did not ask for it. */
+static void timer_value_is_saved_if_asked(void) {
+  uint8_t code[84];
+  memset(code, 0x90, sizeof code);
+  memcpy(code + 40, "\x0f\x23\xc0", 3);
+  code[83] = 0xf4;
+  for (unsigned saves = 0; saves <= 1; saves++)
+    for (unsigned level = 1; level <= 3; level++) {
+      struct driven d;
+      if (open_timer(&d, saves ? "saved" : "not saved", level, 10)) {
+        DRIVEN_EQ(
+            &d,
+            nst_mem_write(d.machine, nst_level_memory(d.cpu, level, GUEST_CODE), code, sizeof code),
+            NST_OK);
+        driven_set(&d, NST_REG_RAX, 0);
+        driven_change(&d, NST_FIELD_CPU_BASED_VM_EXEC_CONTROL, 0, BIT(PRIMARY_MOV_DR));
+        if (!saves) driven_change(&d, NST_FIELD_VM_EXIT_CONTROLS, 0, BIT(EXIT_SAVES_TIMER));
+        DRIVEN_EQ(&d, driven_run(&d, true), NST_EXIT_HLT);
+        DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE), saves ? 8 : 10);
+        driven_set(&d, NST_REG_RIP, GUEST_CODE + 43);
+        DRIVEN_EQ(&d, driven_run(&d, false), NST_EXIT_HLT);
+        DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE), saves ? 7 : 10);
+      }
+      driven_close(&d);
+    }
+}
+
+static void timer_wakes_a_halted_guest(void) {
+  for (unsigned level = 1; level <= 3; level++) {
+    struct driven d;
+    if (open_timer(&d, "halted", level, 1000)) {
+      driven_write(&d, NST_FIELD_GUEST_ACTIVITY_STATE, 1);
+      DRIVEN_EQ(&d, driven_run(&d, true), TIMER_EXIT);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_GUEST_RIP), GUEST_CODE);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_GUEST_ACTIVITY_STATE), 1);
+      DRIVEN_EQ(&d, driven_read(&d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE), 0);
+    }
+    driven_close(&d);
+  }
+}
+
+static void timer_at_zero_exits_behind_an_injected_event(void) {
+  static const struct injection_case c = {"timer and injection", VALID | 0x50, 0, 0, 0, 0, 0};
+  for (unsigned level = 1; level <= 3; level++) {
+    struct driven d;
+    if (open_injection(&d, &c, level)) {
+      driven_change(&d, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, BIT(PIN_TIMER), 0);
+      driven_write(&d, NST_FIELD_VMX_PREEMPTION_TIMER_VALUE, 0);
+      DRIVEN_EQ(&d, driven_run(&d, true), TIMER_EXIT);
+      expect_handler(&d, &c);
+      driven_change(&d, NST_FIELD_PIN_BASED_VM_EXEC_CONTROL, 0, BIT(PIN_TIMER));
+      DRIVEN_EQ(&d, driven_run(&d, false), NST_EXIT_HLT);
+    }
+    driven_close(&d);
+  }
+}
+
 CU_TestInfo machine_event_tests[] = {
     {"event_exits_as_the_manual_orders", event_exits_as_the_manual_orders},
     {"guest_takes_an_interrupt_that_does_not_exit", guest_takes_an_interrupt_that_does_not_exit},
@@ -372,4 +477,8 @@ CU_TestInfo machine_event_tests[] = {
     {"injected_trap_flag_exits_at_once", injected_trap_flag_exits_at_once},
     {"woken_guest_stays_awake", woken_guest_stays_awake},
     {"nmi_exit_blocks_the_next_nmi", nmi_exit_blocks_the_next_nmi},
+    {"timer_exits_after_its_time", timer_exits_after_its_time},
+    {"timer_value_is_saved_if_asked", timer_value_is_saved_if_asked},
+    {"timer_wakes_a_halted_guest", timer_wakes_a_halted_guest},
+    {"timer_at_zero_exits_behind_an_injected_event", timer_at_zero_exits_behind_an_injected_event},
     CU_TEST_INFO_NULL};

@@ -36,6 +36,11 @@ static uint64_t secondary12(struct hv *hv) {
   return active ? hv_vmcs12(hv, FIELD_SECONDARY_VM_EXEC_CONTROL) : 0;
 }
 
+/* What passes of its time before an exit that is kept has passed. */
+static bool uses_timer(struct hv *hv) {
+  return hv_vmcs12(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL) & VMCS_BIT(PIN_BASED_VMX_PREEMPTION_TIMER);
+}
+
 /* Either side's wish to exit counts; what only one of them may use stays with this hypervisor. */
 static void merge_controls(struct hv *hv) {
   const uint64_t io = VMCS_BIT(CPU_BASED_USE_IO_BITMAPS);
@@ -57,7 +62,9 @@ static void merge_controls(struct hv *hv) {
   set(hv, FIELD_CPU_BASED_VM_EXEC_CONTROL, primary);
   set(hv, FIELD_SECONDARY_VM_EXEC_CONTROL,
       ((own(hv, FIELD_SECONDARY_VM_EXEC_CONTROL) & ~theirs) | secondary12(hv)) & ~not_passed);
-  set(hv, FIELD_VM_EXIT_CONTROLS, own(hv, FIELD_VM_EXIT_CONTROLS));
+  set(hv, FIELD_VM_EXIT_CONTROLS,
+      own(hv, FIELD_VM_EXIT_CONTROLS) |
+          (uses_timer(hv) ? VMCS_BIT(VM_EXIT_SAVE_VMX_PREEMPTION_TIMER) : 0));
   uint64_t mode = VMCS_BIT(VM_ENTRY_IA32E_MODE);
   set(hv, FIELD_VM_ENTRY_CONTROLS,
       (own(hv, FIELD_VM_ENTRY_CONTROLS) & ~mode) | (hv_vmcs12(hv, FIELD_VM_ENTRY_CONTROLS) & mode));
@@ -199,6 +206,7 @@ void hv_nested_enter(struct hv *hv) {
     merge_controls(hv);
     merge_guest_state(hv);
   }
+  if (uses_timer(hv)) pass(hv, FIELD_VMX_PREEMPTION_TIMER_VALUE);
   hv_merged_now(hv);
   merge_msr_bitmap(hv);
   if (hv->flags & HV_RARE_DIRTY) merge_rare(hv);

@@ -94,9 +94,10 @@ static bool wants(struct hv *hv, uint32_t reason) {
   switch (reason) {
     case EXIT_REASON_EXTERNAL_INTERRUPT:
     case EXIT_REASON_NMI_WINDOW:
-    case EXIT_REASON_PREEMPTION_TIMER:
     case EXIT_REASON_PML_FULL:
       return false;
+    case EXIT_REASON_PREEMPTION_TIMER:
+      return has12(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL, VMCS_BIT(PIN_BASED_VMX_PREEMPTION_TIMER));
     case EXIT_REASON_INTERRUPT_WINDOW:
       return primary12(hv, VMCS_BIT(CPU_BASED_INTR_WINDOW_EXITING));
     case EXIT_REASON_EXCEPTION_NMI:
@@ -160,6 +161,9 @@ static void save_software_state(struct hv *hv) {
                {VMCS_BIT(VM_EXIT_SAVE_DEBUG_CONTROLS), FIELD_GUEST_IA32_DEBUGCTL},
                {VMCS_BIT(VM_EXIT_SAVE_IA32_PAT), FIELD_GUEST_IA32_PAT},
                {VMCS_BIT(VM_EXIT_SAVE_IA32_EFER), FIELD_GUEST_IA32_EFER}};
+  if (exit_controls & VMCS_BIT(VM_EXIT_SAVE_VMX_PREEMPTION_TIMER))
+    hv_set_vmcs12(hv, FIELD_VMX_PREEMPTION_TIMER_VALUE,
+                  hv_get(hv, FIELD_VMX_PREEMPTION_TIMER_VALUE));
   for (unsigned i = 0; i < sizeof saved / sizeof saved[0]; i++) {
     enum vmcs_field field = (enum vmcs_field)saved[i].field;
     if (exit_controls & saved[i].control)

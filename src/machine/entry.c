@@ -176,7 +176,7 @@ static enum isa_step inject(struct nst_cpu *cpu) {
 static uint64_t not_modelled(enum vmcs_control_word word) {
   switch (word) {
     case WORD_PIN:
-      return VMCS_BIT(PIN_BASED_VMX_PREEMPTION_TIMER) | VMCS_BIT(PIN_BASED_POSTED_INTR);
+      return VMCS_BIT(PIN_BASED_POSTED_INTR);
     case WORD_PRIMARY:
       return VMCS_BIT(CPU_BASED_TPR_SHADOW) | VMCS_BIT(CPU_BASED_MONITOR_TRAP_FLAG) |
              VMCS_BIT(CPU_BASED_ACTIVATE_TERTIARY_CONTROLS);
@@ -258,6 +258,7 @@ enum isa_step cpu_enter(struct nst_cpu *cpu, bool launch) {
     if (failed) return fail_entry(cpu, EXIT_REASON_MSR_LOAD_FAIL, failed);
   }
   cpu_watch_windows(cpu);
+  if (cpu->vmx.pin & VMCS_BIT(PIN_BASED_VMX_PREEMPTION_TIMER)) cpu_start_timer(cpu);
   if (launch) vmcs_header(vmcs)->launch_state = VMCS_LAUNCHED;
   if (cpu->machine->observer_count) observe_entry(cpu, launch);
   return inject(cpu);

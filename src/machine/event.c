@@ -35,10 +35,29 @@ void nst_on_idle(struct nst_machine *machine, bool (*idle)(void *context, struct
 }
 
 void cpu_watch_windows(struct nst_cpu *cpu) {
-  cpu->events &= ~(unsigned)(EVENT_WINDOW | EVENT_NMI_WINDOW);
+  cpu->events &= ~(unsigned)(EVENT_WINDOW | EVENT_NMI_WINDOW | EVENT_TIMER);
   if (!cpu->vmx.nonroot) return;
   if (cpu->vmx.primary & VMCS_BIT(CPU_BASED_INTR_WINDOW_EXITING)) cpu->events |= EVENT_WINDOW;
   if (cpu->vmx.primary & VMCS_BIT(CPU_BASED_NMI_WINDOW_EXITING)) cpu->events |= EVENT_NMI_WINDOW;
+}
+
+/* Its clock: one count per change of a bit of the TSC without offset. SDM 3C "VMX-Preemption
+ * Timer". */
+static unsigned timer_shift(const struct nst_cpu *cpu) {
+  return cpu->machine->capability.misc & 31;
+}
+
+void cpu_start_timer(struct nst_cpu *cpu) {
+  uint64_t value = vmcs_get(&cpu->vmx.vmcs, FIELD_VMX_PREEMPTION_TIMER_VALUE);
+  unsigned shift = timer_shift(cpu);
+  cpu->timer_end = ((cpu->isa.instructions >> shift) + value) << shift;
+  if (!value) cpu->timer_end = 0;
+}
+
+uint32_t cpu_timer_value(const struct nst_cpu *cpu) {
+  unsigned shift = timer_shift(cpu);
+  bool is_due = cpu->events & EVENT_TIMER || cpu->timer_end <= cpu->isa.instructions;
+  return is_due ? 0 : (uint32_t)((cpu->timer_end >> shift) - (cpu->isa.instructions >> shift));
 }
 
 /* The highest vector requested; the request goes. */
@@ -64,6 +83,12 @@ static void deliver(struct nst_cpu *cpu, unsigned vector, unsigned type) {
   cpu->isa.state.activity = 0;
   if (isa_deliver(&cpu->isa, &event, type) == ISA_STOP && cpu->stop.kind == NST_STOP_NONE)
     cpu_die(cpu, "%s", cpu->isa.stop);
+}
+
+static bool take_timer(struct nst_cpu *cpu) {
+  if (!(cpu->events & EVENT_TIMER)) return false;
+  leave(cpu, EXIT_REASON_PREEMPTION_TIMER, 0);
+  return true;
 }
 
 static bool take_nmi_window(struct nst_cpu *cpu, uint32_t blocking) {
@@ -121,13 +146,17 @@ bool cpu_take_event(struct nst_cpu *cpu) {
   bool open =
       cpu->isa.state.rflags & X86_RFLAGS_IF && !(blocking & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
   if (cpu->isa.state.activity > HLT_STATE || is_in_native(cpu)) return false;
-  return take_nmi_window(cpu, blocking) || take_nmi(cpu, blocking) || take_window(cpu, open) ||
-         take_interrupt(cpu, blocking, open);
+  return take_timer(cpu) || take_nmi_window(cpu, blocking) || take_nmi(cpu, blocking) ||
+         take_window(cpu, open) || take_interrupt(cpu, blocking, open);
 }
 
 bool cpu_wake(struct nst_cpu *cpu) {
   struct nst_machine *machine = cpu->machine;
   if (cpu->events && cpu_take_event(cpu)) return true;
+  if (cpu->timer_end != TIMER_OFF) { /* what is left of it passes in the HLT state */
+    cpu->events |= EVENT_TIMER;
+    return cpu_take_event(cpu);
+  }
   if (!machine->idle || !machine->idle(machine->idle_context, cpu)) return false;
   return cpu->events && cpu_take_event(cpu);
 }

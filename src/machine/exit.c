@@ -87,6 +87,8 @@ static void save_guest(struct nst_cpu *cpu, struct bank *bank) {
   vmcs_set(vmcs, FIELD_GUEST_INTERRUPTIBILITY_INFO, state->interruptibility);
   vmcs_set(vmcs, FIELD_GUEST_ACTIVITY_STATE, state->activity);
   vmcs_set(vmcs, FIELD_GUEST_PENDING_DBG_EXCEPTIONS, state->pending_debug_exceptions);
+  if (cpu->vmx.exit_controls & VMCS_BIT(VM_EXIT_SAVE_VMX_PREEMPTION_TIMER))
+    vmcs_set(vmcs, FIELD_VMX_PREEMPTION_TIMER_VALUE, cpu_timer_value(cpu));
 }
 
 static void load_flat_segment(struct x86_segment *segment, uint16_t selector, uint64_t base,
@@ -243,6 +245,7 @@ enum isa_step cpu_exit(struct nst_cpu *cpu, const struct vmcs_exit *exit) {
     return abort_vmx(cpu, 1);
   uint32_t blocking = blocking_after(cpu, exit);
   cpu->vmx.nonroot = false;
+  cpu->timer_end = TIMER_OFF;
   if (cpu->events) cpu_watch_windows(cpu);
   cpu_load_host(cpu, bank);
   cpu->isa.state.interruptibility = blocking;

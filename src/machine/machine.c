@@ -104,6 +104,7 @@ static bool create_cpu(struct nst_machine *machine, unsigned index, bool tlb) {
   cpu->machine = machine;
   cpu->index = index;
   cpu->interrupt = &cpu->interrupted;
+  cpu->timer_end = TIMER_OFF;
   if (!isa_init(&cpu->isa, &ops, cpu)) return false;
   tlb_init(&cpu->tlb, tlb);
   find_fields(cpu);

@@ -98,9 +98,11 @@ struct bank {
 enum cpu_event {
   EVENT_INTERRUPT = 1, /* a bit of `request` is set */
   EVENT_NMI = 2,
-  EVENT_WINDOW = 4,    /* interrupt-window exiting is in force */
-  EVENT_NMI_WINDOW = 8 /* NMI-window exiting is */
+  EVENT_WINDOW = 4,     /* interrupt-window exiting is in force */
+  EVENT_NMI_WINDOW = 8, /* NMI-window exiting is */
+  EVENT_TIMER = 16      /* the VMX-preemption timer has reached 0 */
 };
+#define TIMER_OFF UINT64_MAX
 
 struct nst_cpu {
   struct isa_x86 isa; /* first: callbacks get the cpu as their context */
@@ -111,8 +113,9 @@ struct nst_cpu {
   uint64_t feature_control, apic_base, misc_enable;
   uint64_t msr_misc[4];
   struct nst_counters counters;
-  unsigned events;           /* enum cpu_event; 0: nothing to look for */
-  uint64_t request[4];       /* bit per vector of the external interrupts raised */
+  unsigned events;     /* enum cpu_event; 0: nothing to look for */
+  uint64_t timer_end;  /* isa.instructions at which the VMX-preemption timer is 0, TIMER_OFF */
+  uint64_t request[4]; /* bit per vector of the external interrupts raised */
   uint64_t observed_operand; /* for the next exit event */
   /* Native software. */
   struct isa_uop native_uop[INSN_COUNT];
@@ -239,6 +242,9 @@ void cpu_load_host(struct nst_cpu *cpu, struct bank *bank);
 /* ---- event.c */
 /* After an entry or exit: are windows to be watched for? */
 void cpu_watch_windows(struct nst_cpu *cpu);
+/* The VMX-preemption timer: started at an entry; its value now, for an exit. */
+void cpu_start_timer(struct nst_cpu *cpu);
+uint32_t cpu_timer_value(const struct nst_cpu *cpu);
 /* Does what comes first of the events that are due and not blocked; false if there is none. */
 bool cpu_take_event(struct nst_cpu *cpu);
 /* The processor has halted: the same, asking the machine's owner for what comes next. */

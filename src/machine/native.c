@@ -140,6 +140,8 @@ static uint64_t slice(struct nst_cpu *cpu) {
     return 0;
   }
   if (cpu->mark || cpu->events) return 1;
+  /* Not yet reached, and no instruction counts for more than one. */
+  if (cpu->timer_end - cpu->isa.instructions < left) left = cpu->timer_end - cpu->isa.instructions;
   return left < SLICE ? left : SLICE;
 }
 
@@ -175,6 +177,7 @@ static bool run_until_native(struct nst_cpu *cpu) {
       stop_running(cpu, NST_STOP_MARK);
       break;
     }
+    if (cpu->isa.instructions >= cpu->timer_end) cpu->events |= EVENT_TIMER;
     if (cpu->events && cpu_take_event(cpu)) {
       note_progress(cpu, cpu->isa.instructions, 1);
       continue;
