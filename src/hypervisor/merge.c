@@ -41,6 +41,14 @@ static bool uses_timer(struct hv *hv) {
   return hv_vmcs12(hv, FIELD_PIN_BASED_VM_EXEC_CONTROL) & VMCS_BIT(PIN_BASED_VMX_PREEMPTION_TIMER);
 }
 
+/* A page that its memory does not have is one that the processor refuses. */
+static void merge_tpr(struct hv *hv, uint64_t primary12) {
+  if (!(primary12 & VMCS_BIT(CPU_BASED_TPR_SHADOW))) return;
+  set(hv, FIELD_VIRTUAL_APIC_PAGE_ADDR,
+      hv_guest_memory(hv, hv_vmcs12(hv, FIELD_VIRTUAL_APIC_PAGE_ADDR)));
+  pass(hv, FIELD_TPR_THRESHOLD);
+}
+
 /* Either side's wish to exit counts; what only one of them may use stays with this hypervisor. */
 static void merge_controls(struct hv *hv) {
   const uint64_t io = VMCS_BIT(CPU_BASED_USE_IO_BITMAPS);
@@ -65,6 +73,7 @@ static void merge_controls(struct hv *hv) {
   set(hv, FIELD_VM_EXIT_CONTROLS,
       own(hv, FIELD_VM_EXIT_CONTROLS) |
           (uses_timer(hv) ? VMCS_BIT(VM_EXIT_SAVE_VMX_PREEMPTION_TIMER) : 0));
+  merge_tpr(hv, primary12);
   uint64_t mode = VMCS_BIT(VM_ENTRY_IA32E_MODE);
   set(hv, FIELD_VM_ENTRY_CONTROLS,
       (own(hv, FIELD_VM_ENTRY_CONTROLS) & ~mode) | (hv_vmcs12(hv, FIELD_VM_ENTRY_CONTROLS) & mode));

@@ -37,6 +37,48 @@ static bool is_canonical(const struct nst_cpu *cpu, uint64_t address) {
 
 /* ---- control registers */
 
+/* The task priority is in the virtual-APIC page. SDM 3C "Virtualizing CR8-Based TPR Accesses". */
+static bool has_shadow_tpr(const struct nst_cpu *cpu) {
+  return cpu->vmx.nonroot && (cpu->vmx.primary & VMCS_BIT(CPU_BASED_TPR_SHADOW));
+}
+
+static struct host_phys shadow_tpr(const struct nst_cpu *cpu) {
+  enum { VTPR = 0x80 };
+  return host_phys_make(vmcs_get(&cpu->vmx.vmcs, FIELD_VIRTUAL_APIC_PAGE_ADDR) + VTPR);
+}
+
+/* No memory there reads as ones. */
+static uint64_t read_cr8(struct nst_cpu *cpu) {
+  uint64_t word = UINT64_MAX;
+  if (!has_shadow_tpr(cpu)) return cpu->isa.state.cr8;
+  memory_load64(cpu->machine, shadow_tpr(cpu), &word);
+  return word >> 4 & 15;
+}
+
+/* The exit is a trap: the instruction has completed. SDM 3C "TPR Virtualization". */
+static enum isa_step leave_below_threshold(struct nst_cpu *cpu) {
+  enum { BLOCKED_BY_STI_OR_MOV_SS = 3 };
+  struct x86_state *state = &cpu->isa.state;
+  struct vmcs_exit exit = {.reason = EXIT_REASON_TPR_BELOW_THRESHOLD};
+  state->rip = cpu->isa.next_rip;
+  state->rflags &= ~(uint64_t)X86_RFLAGS_RF;
+  state->interruptibility &= ~(uint32_t)BLOCKED_BY_STI_OR_MOV_SS;
+  return cpu_exit(cpu, &exit);
+}
+
+static enum isa_step write_cr8(struct nst_cpu *cpu, uint64_t value) {
+  uint64_t word;
+  if (value >> 4) return general_protection(cpu);
+  if (!has_shadow_tpr(cpu)) {
+    cpu->isa.state.cr8 = value;
+    return ISA_NEXT;
+  }
+  if (!memory_load64(cpu->machine, shadow_tpr(cpu), &word)) return ISA_NEXT;
+  memory_store64(cpu->machine, shadow_tpr(cpu), (word & ~(uint64_t)UINT32_MAX) | value << 4);
+  bool below = value < (vmcs_get(&cpu->vmx.vmcs, FIELD_TPR_THRESHOLD) & 15);
+  return below ? leave_below_threshold(cpu) : ISA_NEXT;
+}
+
 enum isa_step cpu_read_cr(void *context, unsigned cr, uint64_t *value) {
   struct nst_cpu *cpu = context;
   const struct x86_state *state = &cpu->isa.state;
@@ -54,7 +96,7 @@ enum isa_step cpu_read_cr(void *context, unsigned cr, uint64_t *value) {
       *value = state->cr3;
       return ISA_NEXT;
     case 8:
-      *value = state->cr8;
+      *value = read_cr8(cpu);
       return ISA_NEXT;
   }
   return isa_raise(&cpu->isa, X86_EXCEPTION_UD, false, 0);
@@ -131,9 +173,7 @@ enum isa_step cpu_write_cr(void *context, unsigned cr, uint64_t value) {
       if (cpu->vmx.nonroot) value = vmcs_cr_written(&cpu->vmx.vmcs, 4, state->cr4, value);
       return write_cr4(cpu, value);
     case 8:
-      if (value >> 4) return general_protection(cpu);
-      state->cr8 = value;
-      return ISA_NEXT;
+      return write_cr8(cpu, value);
   }
   return isa_raise(&cpu->isa, X86_EXCEPTION_UD, false, 0);
 }
