@@ -22,6 +22,9 @@ static const struct {
 #undef HV_DURABLE
 };
 
+/* Kept out of what every row runs through. */
+#define SELDOM __attribute__((noinline)) static
+
 static void count_unlisted(struct hv *hv) {
   if (!hv->profile->on_demand) hv->level->unlisted++;
 }
@@ -34,8 +37,9 @@ static bool is_durable(enum vmcs_field field) {
   return trait[field].is_durable;
 }
 
-static size_t copy_offset(const struct hv *hv, enum vmcs_field field) {
-  return HV_AT(copy) + 8 * ((size_t)hv->region * FIELD_COUNT + (size_t)field);
+/* Of the current region, which is not the shadow. */
+static inline uint64_t load_copy(struct hv *hv, enum vmcs_field field) {
+  return nst_load(hv->cpu, hv->copies + 8 * (uint64_t)field, 8);
 }
 
 bool hv_field_exists(const struct hv *hv, enum vmcs_field field) {
@@ -43,8 +47,9 @@ bool hv_field_exists(const struct hv *hv, enum vmcs_field field) {
 }
 
 static void forget(struct hv_fields *fields) {
-  memset(fields->set, 0, sizeof fields->set);
-  memset(fields->mark, 0, sizeof fields->mark);
+  _Static_assert(offsetof(struct hv_fields, value) == HV_SET_SIZE + HV_MARKS, "sets, then marks");
+  for (size_t at = 0; at < HV_SET_SIZE + HV_MARKS; at += HV_FORGET_PIECE)
+    memset((uint8_t *)fields + at, 0, HV_FORGET_PIECE);
 }
 
 void hv_begin(struct hv *hv, struct nst_cpu *cpu, struct hv_level *level) {
@@ -77,18 +82,18 @@ static void need_vmx(struct hv *hv) {
   if (hv->flags & HV_VMX_LEFT) hv_run(hv, ROUTINE_VMX_RETURN);
 }
 
-static inline void read_now(struct hv *hv, enum vmcs_field field) {
-  struct hv_fields *fields = hv->now;
+/* VMREAD and VMWRITE do not reach the current region as it is. */
+enum { INDIRECT = HV_VMX_LEFT | HV_VMCS_GRANTED };
+
+SELDOM bool read_seldom(struct hv *hv, enum vmcs_field field, uint64_t *value) {
   need_vmx(hv);
-  if (hv->flags & HV_VMCS_GRANTED)
-    fields->value[field] = nst_load(hv->cpu, granted_slot(hv, field), 8);
-  else if (nst_vmread(hv->cpu, trait[field].encoding, &fields->value[field]) != NST_VMX_SUCCEED)
-    fields->value[field] = 0;
-  fields->mark[field] |= HV_KNOWN;
+  if (!(hv->flags & HV_VMCS_GRANTED))
+    return nst_vmread(hv->cpu, trait[field].encoding, value) == NST_VMX_SUCCEED;
+  *value = nst_load(hv->cpu, granted_slot(hv, field), 8);
+  return true;
 }
 
-/* The instruction alone. */
-static inline void put_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
+SELDOM void write_seldom(struct hv *hv, enum vmcs_field field, uint64_t value) {
   need_vmx(hv);
   if (hv->flags & HV_VMCS_GRANTED)
     store_granted(hv, field, value);
@@ -96,13 +101,31 @@ static inline void put_now(struct hv *hv, enum vmcs_field field, uint64_t value)
     nst_vmwrite(hv->cpu, trait[field].encoding, value);
 }
 
-static void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
+static inline void read_now(struct hv *hv, enum vmcs_field field) {
+  struct hv_fields *fields = hv->now;
+  uint64_t *value = &fields->value[field];
+  bool done = hv->flags & INDIRECT
+                  ? read_seldom(hv, field, value)
+                  : nst_vmread(hv->cpu, trait[field].encoding, value) == NST_VMX_SUCCEED;
+  if (!done) *value = 0;
+  fields->mark[field] |= HV_KNOWN;
+}
+
+/* The instruction alone. */
+static inline void put_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
+  if (hv->flags & INDIRECT)
+    write_seldom(hv, field, value);
+  else
+    nst_vmwrite(hv->cpu, trait[field].encoding, value);
+}
+
+static inline void write_now(struct hv *hv, enum vmcs_field field, uint64_t value) {
   struct hv_fields *fields = hv->now;
   put_now(hv, field, value);
   fields->value[field] = value;
   fields->mark[field] = HV_KNOWN;
   if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return;
-  hv_store(hv, copy_offset(hv, field), value);
+  nst_store(hv->cpu, hv->copies + 8 * (uint64_t)field, 8, value);
   hv->flags |= HV_MERGE_ALL; /* it is a source of the merged region, or in it */
 }
 
@@ -132,25 +155,28 @@ bool hv_is_injecting(const struct hv *hv) {
 
 bool hv_is_pending(const struct hv *hv, enum hv_region region) {
   const struct hv_fields *fields = &hv->field[region];
-  for (unsigned word = 0; word < sizeof fields->set / sizeof fields->set[0]; word++)
+  for (unsigned word = 0; word < HV_SET_WORDS; word++)
     for (uint64_t left = fields->set[word]; left; left &= left - 1)
       if (fields->mark[word * 64 + (unsigned)__builtin_ctzll(left)] & HV_IS_PENDING) return true;
   return false;
 }
 
+/* The value that a row writes which no one has set, read or written during this exit. */
+static uint64_t kept_value(struct hv *hv, enum vmcs_field field) {
+  if (is_durable(field) && hv->region != HV_REGION_SHADOW) return load_copy(hv, field);
+  if (field == FIELD_GUEST_CR3 && !hv_has(hv, VMCS_HAS_EPT)) /* its own shadow's, then */
+    return hv_load(hv, HV_AT(root) + 8 * (size_t)hv->region);
+  return hv_get(hv, field);
+}
+
 /* A row that writes a field: the new value, or what the software copy holds. */
 static void write_row(struct hv *hv, enum vmcs_field field) {
   const struct hv_fields *fields = hv->now;
-  if (fields->mark[field] & HV_IS_PENDING)
-    write_now(hv, field, fields->next[field]);
-  else if (fields->mark[field])
-    write_now(hv, field, fields->value[field]);
-  else if (is_durable(field) && hv->region != HV_REGION_SHADOW)
-    write_now(hv, field, hv_load(hv, copy_offset(hv, field)));
-  else if (field == FIELD_GUEST_CR3 && !hv_has(hv, VMCS_HAS_EPT)) /* its own shadow's, then */
-    write_now(hv, field, hv_load(hv, HV_AT(root) + 8 * (size_t)hv->region));
-  else
-    write_now(hv, field, hv_get(hv, field));
+  unsigned mark = fields->mark[field];
+  uint64_t value = mark & HV_IS_PENDING ? fields->next[field]
+                   : mark               ? fields->value[field]
+                                        : kept_value(hv, field);
+  write_now(hv, field, value);
 }
 
 uint64_t hv_region_address(enum hv_region region) {
@@ -173,7 +199,7 @@ static bool holds(struct hv *hv, enum vmcs_field field, uint64_t value) {
   const struct hv_fields *fields = hv->now;
   if (fields->mark[field] & HV_KNOWN) return fields->value[field] == value;
   if (hv->region == HV_REGION_SHADOW || !is_durable(field)) return false;
-  return hv_load(hv, copy_offset(hv, field)) == value;
+  return load_copy(hv, field) == value;
 }
 
 static bool applies(struct hv *hv, const struct hv_row *row) {
@@ -248,19 +274,26 @@ static void set_vmxe(struct hv *hv, uint64_t on) {
   nst_write_cr(hv->cpu, 4, on ? cr4 | vmxe : cr4 & ~vmxe);
 }
 
-static void run_row(struct hv *hv, const struct hv_row *row) {
+static bool is_access(const struct hv_row *row) {
+  return row->operation == HV_READ || row->operation == HV_READ_ONCE || row->operation == HV_WRITE;
+}
+
+/* Most rows: VMREAD or VMWRITE of a field. */
+static void run_access(struct hv *hv, const struct hv_row *row) {
   enum vmcs_field field = (enum vmcs_field)row->argument;
+  if (!hv_field_exists(hv, field)) return;
+  if (row->operation == HV_WRITE)
+    write_row(hv, field);
+  else if (row->operation == HV_READ || !(hv->now->mark[field] & HV_KNOWN))
+    read_now(hv, field);
+}
+
+SELDOM void run_other(struct hv *hv, const struct hv_row *row) {
   switch ((enum hv_operation)row->operation) {
     case HV_END:
-      break;
     case HV_READ:
-      if (hv_field_exists(hv, field)) read_now(hv, field);
-      break;
     case HV_READ_ONCE:
-      if (!(hv->now->mark[field] & HV_KNOWN) && hv_field_exists(hv, field)) read_now(hv, field);
-      break;
     case HV_WRITE:
-      if (hv_field_exists(hv, field)) write_row(hv, field);
       break;
     case HV_VMPTRLD:
       load_region(hv, row_region(hv, row));
@@ -298,7 +331,7 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
       nst_write_dr(hv->cpu, row->argument, hv_load(hv, debug_offset(row->argument)));
       break;
     case HV_ZERO:
-      put_now(hv, field, 0);
+      put_now(hv, (enum vmcs_field)row->argument, 0);
       break;
     case HV_IN:
       nst_in(hv->cpu, row->argument, 1);
@@ -315,13 +348,18 @@ static void run_row(struct hv *hv, const struct hv_row *row) {
 void hv_run(struct hv *hv, enum hv_routine routine) {
   const struct hv_row *row = hv->profile->routine[routine];
   if (!row) return;
-  for (; row->operation != HV_END; row++)
-    if (row->condition == HV_ALWAYS || applies(hv, row)) run_row(hv, row);
+  for (; row->operation != HV_END; row++) {
+    if (row->condition != HV_ALWAYS && !applies(hv, row)) continue;
+    if (is_access(row))
+      run_access(hv, row);
+    else
+      run_other(hv, row);
+  }
 }
 
 void hv_flush(struct hv *hv) {
   struct hv_fields *fields = hv->now;
-  for (unsigned word = 0; word < sizeof fields->set / sizeof fields->set[0]; word++) {
+  for (unsigned word = 0; word < HV_SET_WORDS; word++) {
     for (; fields->set[word]; fields->set[word] &= fields->set[word] - 1) {
       unsigned bit = (unsigned)__builtin_ctzll(fields->set[word]);
       enum vmcs_field field = (enum vmcs_field)(word * 64 + bit);

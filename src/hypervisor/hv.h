@@ -138,9 +138,16 @@ struct hv_state {
 
 /* One VMCS region as known during one exit. */
 enum { HV_KNOWN = 1, HV_IS_PENDING = 2 };
+enum {
+  HV_SET_WORDS = (FIELD_COUNT + 63) / 64,
+  HV_SET_SIZE = 8 * HV_SET_WORDS,
+  HV_FORGET_PIECE = 64, /* both together are whole pieces, which compilers clear by a few stores */
+  HV_MARKS = (HV_SET_SIZE + FIELD_COUNT + HV_FORGET_PIECE - 1) / HV_FORGET_PIECE * HV_FORGET_PIECE -
+             HV_SET_SIZE
+};
 struct hv_fields {
-  uint64_t set[(FIELD_COUNT + 63) / 64]; /* those that are pending, or were */
-  uint8_t mark[FIELD_COUNT];
+  uint64_t set[HV_SET_WORDS];  /* those that are pending, or were */
+  uint8_t mark[HV_MARKS];      /* by field */
   uint64_t value[FIELD_COUNT]; /* as read or written */
   uint64_t next[FIELD_COUNT];  /* to be written */
 };
@@ -171,6 +178,7 @@ struct hv {
   uint64_t features;
   enum hv_region region;            /* current, by hv_at */
   struct hv_fields *now;            /* of it */
+  uint64_t copies;                  /* address of its part of hv_state.copy */
   bool user;                        /* completed in user space */
   bool has_unpushed;                /* hv_state.unpushed is here and may be newer */
   uint64_t unpushed;                /* change.c */
@@ -231,6 +239,7 @@ void hv_run(struct hv *hv, enum hv_routine routine);
 static inline void hv_at(struct hv *hv, enum hv_region region) {
   hv->region = region;
   hv->now = &hv->field[region];
+  hv->copies = hv->base + HV_AT(copy) + 8 * (uint64_t)region * FIELD_COUNT;
 }
 uint64_t hv_read_on_demand(struct hv *hv, enum vmcs_field field);
 /* The value of a field of the current region: pending, else read by a row, else read on demand. */

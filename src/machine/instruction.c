@@ -21,29 +21,47 @@ static void expect_done(struct nst_cpu *cpu, enum isa_step step, const char *wha
     cpu_die(cpu, "native software faulted (vector %u) at %s", cpu->isa.fault.vector, what);
 }
 
+/* What happens seldom, kept out of what happens always. */
+#define LONG_WAY __attribute__((noinline, cold)) static
+
 /* ---- short cuts: the same instructions where nothing unusual can happen. RIP is not moved, since
  * nobody can look before the next instruction sets it. */
 
-/* Memory of a supervisor access that hits the TLB and stays in its page, else NULL. */
-static inline uint8_t *hit(struct nst_cpu *cpu, uint64_t linear, unsigned size,
-                           unsigned permission) {
-  const struct tlb_entry *entry =
-      tlb_find(&cpu->tlb, linear, permission | (unsigned)TLB_SUPERVISOR);
-  uint64_t offset = linear & (PAGE_BYTES - 1);
-  return entry && offset + size <= PAGE_BYTES ? entry->host + offset : 0;
+/* Entry of a supervisor access that hits the TLB, else NULL. */
+static inline const struct tlb_entry *hit(struct nst_cpu *cpu, uint64_t linear,
+                                          unsigned permission) {
+  return tlb_find(&cpu->tlb, linear, permission | (unsigned)TLB_SUPERVISOR);
 }
 
-/* The VMCS that VMREAD or VMWRITE of a whole field reaches without an exit, else NULL: in non-root
- * operation the shadow VMCS, where `bitmap` (NULL unless shadowing is on) lets it. Observers of VMX
- * instructions are told on the long way. */
-static inline const struct vmcs *reached(const struct nst_cpu *cpu, uint32_t encoding,
-                                         const uint8_t *bitmap, enum vmcs_field *field) {
-  if ((encoding & 1) || encoding >> 1 >= REACH_COUNT) return 0;
-  *field = (enum vmcs_field)(cpu->vmx.reach[encoding >> 1] - 1);
-  if (cpu->vmx.reach[encoding >> 1] == 0 || cpu->machine->vmx_observers) return 0;
-  if (!cpu->vmx.nonroot) return cpu->vmx.current == VMCS_NONE ? 0 : &cpu->vmx.vmcs;
-  if (!bitmap || (bitmap[encoding / 8] >> encoding % 8 & 1) || !cpu->vmx.shadow.region) return 0;
-  return &cpu->vmx.shadow;
+/* Aligned words are in one page; the others go the long way. */
+static inline bool is_word(uint64_t linear, unsigned size) {
+  return size == 8 && !(linear & 7);
+}
+
+/* Where VMREAD or VMWRITE of a whole field finds it without an exit: place is NULL if it cannot
+ * be said here. */
+struct access {
+  uint8_t *region, *place;
+  unsigned field;
+};
+
+/* The current VMCS, in non-root operation the shadow VMCS, where `bitmap` (NULL unless shadowing is
+ * on) lets it. Observers of VMX instructions are told on the long way. */
+static inline struct access reach(const struct nst_cpu *cpu, uint32_t encoding,
+                                  const uint8_t *bitmap) {
+  const struct access none = {0, 0, 0};
+  uint32_t index = encoding >> 1 | encoding << 31; /* too large where the lowest bit is set */
+  if (index >= REACH_COUNT || cpu->machine->vmx_observers) return none;
+  struct vmx_reach at = cpu->vmx.reach[index];
+  uint8_t *region = cpu->vmx.vmcs.region;
+  if (!at.offset) return none;
+  if (cpu->vmx.nonroot) {
+    region = cpu->vmx.shadow.region;
+    if (!bitmap || (bitmap[encoding / 8] >> encoding % 8 & 1) || !region) return none;
+  } else if (cpu->vmx.current == VMCS_NONE) {
+    return none;
+  }
+  return (struct access){region, region + at.offset, at.field};
 }
 
 static inline void clear_status(struct nst_cpu *cpu) {
@@ -102,37 +120,42 @@ enum nst_vmx_result nst_vmptrst(struct nst_cpu *cpu, uint64_t *physical) {
   return result;
 }
 
-enum nst_vmx_result nst_vmread(struct nst_cpu *cpu, uint32_t field, uint64_t *value) {
-  cpu->counters.vmread++;
-  gpr(cpu)[X86_RCX] = field;
-  enum vmcs_field index;
-  const struct vmcs *vmcs = reached(cpu, field, cpu->vmx.bitmaps.vmread, &index);
-  if (vmcs) {
-    *value = gpr(cpu)[X86_RAX] = vmcs_get(vmcs, index);
-    clear_status(cpu);
-    return NST_VMX_SUCCEED;
-  }
+LONG_WAY enum nst_vmx_result vmread_long(struct nst_cpu *cpu, uint64_t *value) {
   enum nst_vmx_result result = outcome(cpu, native_execute(cpu, INSN_VMREAD));
   *value = gpr(cpu)[X86_RAX];
   return result;
+}
+
+enum nst_vmx_result nst_vmread(struct nst_cpu *cpu, uint32_t field, uint64_t *value) {
+  cpu->counters.vmread++;
+  gpr(cpu)[X86_RCX] = field;
+  struct access at = reach(cpu, field, cpu->vmx.bitmaps.vmread);
+  if (!at.place) return vmread_long(cpu, value);
+  memcpy(&gpr(cpu)[X86_RAX], at.place, 8);
+  *value = gpr(cpu)[X86_RAX];
+  clear_status(cpu);
+  return NST_VMX_SUCCEED;
+}
+
+LONG_WAY enum nst_vmx_result vmwrite_long(struct nst_cpu *cpu) {
+  return outcome(cpu, native_execute(cpu, INSN_VMWRITE));
 }
 
 enum nst_vmx_result nst_vmwrite(struct nst_cpu *cpu, uint32_t field, uint64_t value) {
   cpu->counters.vmwrite++;
   gpr(cpu)[X86_RCX] = field;
   gpr(cpu)[X86_RAX] = value;
-  enum vmcs_field index;
-  const struct vmcs *vmcs = reached(cpu, field, cpu->vmx.bitmaps.vmwrite, &index);
-  if (vmcs && cpu->vmx.writable[index]) {
-    value &= cpu->vmx.mask[index];
-    if (vmcs_get(vmcs, index) != value) {
-      vmcs_set(vmcs, index, value);
-      vmcs_header(vmcs)->checked &= ~cpu->vmx.stale[index];
-    }
-    clear_status(cpu);
-    return NST_VMX_SUCCEED;
-  }
-  return outcome(cpu, native_execute(cpu, INSN_VMWRITE));
+  struct access at = reach(cpu, field, cpu->vmx.bitmaps.vmwrite);
+  if (!at.place || !cpu->vmx.writable[at.field]) return vmwrite_long(cpu);
+  uint64_t old;
+  memcpy(&old, at.place, 8);
+  value &= cpu->vmx.mask[at.field];
+  clear_status(cpu);
+  if (old == value) return NST_VMX_SUCCEED;
+  memcpy(at.place, &value, 8);
+  struct vmcs view = {at.region, 0};
+  vmcs_header(&view)->checked &= ~cpu->vmx.stale[at.field];
+  return NST_VMX_SUCCEED;
 }
 
 enum nst_vmx_result nst_invept(struct nst_cpu *cpu, uint64_t type, uint64_t eptp) {
@@ -152,64 +175,89 @@ void nst_vmcall(struct nst_cpu *cpu) {
 
 /* ---- memory */
 
-uint64_t nst_load(struct nst_cpu *cpu, uint64_t linear, unsigned size) {
+LONG_WAY uint64_t load_long(struct nst_cpu *cpu, unsigned size) {
   static const uint8_t insn[] = {
       [1] = INSN_LOAD8, [2] = INSN_LOAD16, [4] = INSN_LOAD32, [8] = INSN_LOAD64};
-  cpu->counters.memory++;
-  gpr(cpu)[X86_RCX] = linear;
-  const uint8_t *at = size == 8 ? hit(cpu, linear, 8, WALK_READ) : 0;
-  if (at) {
-    memcpy(&gpr(cpu)[X86_RAX], at, 8);
-    return gpr(cpu)[X86_RAX];
-  }
   enum isa_step step = native_execute(cpu, (enum native_insn)insn[size]);
   expect_done(cpu, step, "a load");
   return step == ISA_NEXT ? gpr(cpu)[X86_RAX] : 0; /* 0 where the machine has stopped */
 }
 
-void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t value) {
+uint64_t nst_load(struct nst_cpu *cpu, uint64_t linear, unsigned size) {
+  cpu->counters.memory++;
+  gpr(cpu)[X86_RCX] = linear;
+  const struct tlb_entry *entry = hit(cpu, linear, WALK_READ);
+  if (!entry || !is_word(linear, size)) return load_long(cpu, size);
+  memcpy(&gpr(cpu)[X86_RAX], entry->host + (linear & (PAGE_BYTES - 1)), 8);
+  return gpr(cpu)[X86_RAX];
+}
+
+LONG_WAY void store_long(struct nst_cpu *cpu, unsigned size) {
   static const uint8_t insn[] = {
       [1] = INSN_STORE8, [2] = INSN_STORE16, [4] = INSN_STORE32, [8] = INSN_STORE64};
+  expect_done(cpu, native_execute(cpu, (enum native_insn)insn[size]), "a store");
+}
+
+void nst_store(struct nst_cpu *cpu, uint64_t linear, unsigned size, uint64_t value) {
   cpu->counters.memory++;
   gpr(cpu)[X86_RCX] = linear;
   gpr(cpu)[X86_RAX] = value;
-  uint8_t *at = size == 8 ? hit(cpu, linear, 8, WALK_WRITE) : 0;
-  if (at) {
-    memcpy(at, &value, 8);
-    return;
-  }
-  expect_done(cpu, native_execute(cpu, (enum native_insn)insn[size]), "a store");
+  const struct tlb_entry *entry = hit(cpu, linear, WALK_WRITE);
+  if (!entry || !is_word(linear, size))
+    store_long(cpu, size);
+  else
+    memcpy(entry->host + (linear & (PAGE_BYTES - 1)), &value, 8);
 }
 
 /* All slots in one page that the TLB holds: one look-up for all of them. */
 static uint8_t *save_area(struct nst_cpu *cpu, unsigned permission) {
-  return hit(cpu, gpr(cpu)[X86_RSP], 8 * X86_GPR_COUNT, permission);
+  uint64_t linear = gpr(cpu)[X86_RSP], offset = linear & (PAGE_BYTES - 1);
+  const struct tlb_entry *entry = hit(cpu, linear, permission);
+  return entry && offset + 8 * X86_GPR_COUNT <= PAGE_BYTES ? entry->host + offset : 0;
+}
+
+/* Copies 8-byte slots; the usual sets, the first four registers and all above RSP, in one go. */
+static inline void copy_slots(uint8_t *to, const uint8_t *from, uint16_t regs) {
+  enum { LOW = 0x000f, HIGH = 0xffe0, LOW_BYTES = 8 * 4, HIGH_BYTES = 8 * 11, HIGH_FIRST = 8 * 5 };
+  unsigned left = regs;
+  if ((left & LOW) == LOW) {
+    memcpy(to, from, LOW_BYTES);
+    left &= ~(unsigned)LOW;
+  }
+  if ((left & HIGH) == HIGH) {
+    memcpy(to + HIGH_FIRST, from + HIGH_FIRST, HIGH_BYTES);
+    left &= ~(unsigned)HIGH;
+  }
+  for (; left; left &= left - 1) {
+    size_t at = 8 * (size_t)__builtin_ctz(left);
+    memcpy(to + at, from + at, 8);
+  }
+}
+
+/* The registers one instruction at a time, from the one that `insn` is for RAX on. */
+LONG_WAY void move_long(struct nst_cpu *cpu, uint16_t regs, enum native_insn insn) {
+  for (unsigned left = regs; left; left &= left - 1) {
+    enum native_insn one = (enum native_insn)((unsigned)insn + (unsigned)__builtin_ctz(left));
+    expect_done(cpu, native_execute(cpu, one), "saving or restoring a register");
+  }
 }
 
 void nst_save_regs(struct nst_cpu *cpu, uint16_t regs) {
   uint8_t *area = save_area(cpu, WALK_WRITE);
-  for (unsigned left = regs; left; left &= left - 1) {
-    cpu->counters.memory++;
-    unsigned i = (unsigned)__builtin_ctz(left);
-    if (area)
-      memcpy(area + 8 * i, &gpr(cpu)[i], 8);
-    else
-      expect_done(cpu, native_execute(cpu, (enum native_insn)(INSN_SAVE_RAX + i)),
-                  "saving a register");
-  }
+  cpu->counters.memory += (unsigned)__builtin_popcount(regs);
+  if (area)
+    copy_slots(area, (const uint8_t *)gpr(cpu), regs);
+  else
+    move_long(cpu, regs, INSN_SAVE_RAX);
 }
 
 void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs) {
   const uint8_t *area = save_area(cpu, WALK_READ);
-  for (unsigned left = regs; left; left &= left - 1) {
-    cpu->counters.memory++;
-    unsigned i = (unsigned)__builtin_ctz(left);
-    if (area)
-      memcpy(&gpr(cpu)[i], area + 8 * i, 8);
-    else
-      expect_done(cpu, native_execute(cpu, (enum native_insn)(INSN_RESTORE_RAX + i)),
-                  "restoring a register");
-  }
+  cpu->counters.memory += (unsigned)__builtin_popcount(regs);
+  if (area)
+    copy_slots((uint8_t *)gpr(cpu), area, regs);
+  else
+    move_long(cpu, regs, INSN_RESTORE_RAX);
 }
 
 /* ---- MSRs, CPUID, ports, control and debug registers */

@@ -91,7 +91,9 @@ static void find_fields(struct nst_cpu *cpu) {
     cpu->vmx.readable[i] = vmcs_field_exists(capability, field);
     cpu->vmx.writable[i] = cpu->vmx.readable[i] && (!info || writes_info);
     cpu->vmx.mask[i] = vmcs_field_mask(field);
-    if (cpu->vmx.readable[i]) cpu->vmx.reach[vmcs_field_info[i].encoding >> 1] = (uint16_t)(i + 1);
+    if (cpu->vmx.readable[i])
+      cpu->vmx.reach[vmcs_field_info[i].encoding >> 1] =
+          (struct vmx_reach){cpu->machine->layout.offset[i], (uint16_t)i};
     cpu->vmx.stale[i] = vmcs_field_groups[i] | bank_parts[i];
   }
 }

@@ -54,6 +54,11 @@ struct native_page {
   void *context;
 };
 
+/* A field, and where it lies in a region; offset 0 = none. */
+struct vmx_reach {
+  uint16_t offset, field;
+};
+
 /* VMX state of a processor that is not in any register file. */
 struct vmx {
   bool on;
@@ -73,8 +78,8 @@ struct vmx {
   bool readable[FIELD_COUNT], writable[FIELD_COUNT];
   uint64_t mask[FIELD_COUNT];
   uint32_t stale[FIELD_COUNT];
-  /* By encoding >> 1: the field that its full access reaches plus one, 0 = none. */
-  uint16_t reach[REACH_COUNT];
+  /* By encoding >> 1: what its full access reaches. */
+  struct vmx_reach reach[REACH_COUNT];
 };
 
 /* What a bank mirrors: bits of vmcs_header.checked above those of the check groups. */
