@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TLB_ENTRIES = 4096, TLB_CONTEXTS = 64 };
+enum { TLB_ENTRY_BITS = 12, TLB_ENTRIES = 1 << TLB_ENTRY_BITS, TLB_CONTEXTS = 64 };
 
 /* What translations are tagged with. */
 struct tlb_tag {
@@ -76,9 +76,10 @@ static inline void tlb_select(struct tlb *tlb, const struct tlb_tag *tag) {
 static inline uint64_t tlb_key(uint64_t linear, uint32_t id) {
   return (linear & ~UINT64_C(0xfff)) | id;
 }
-/* Page number and id both move the slot: the same page of several contexts does not collide. */
+/* Multiplicative hashing: the factor's low 52 bits spread page numbers (the golden ratio), the
+ * others ids, so that neighbours do not collide, nor the same page of several contexts. */
 static inline struct tlb_entry *tlb_slot_of_key(struct tlb *tlb, uint64_t key) {
-  return &tlb->entry[(key ^ key >> 12 ^ key >> 24) & (TLB_ENTRIES - 1)];
+  return &tlb->entry[key * UINT64_C(0x9e39e3779b97f4a7) >> (64 - TLB_ENTRY_BITS)];
 }
 static inline struct tlb_entry *tlb_slot(struct tlb *tlb, uint64_t linear) {
   return tlb_slot_of_key(tlb, tlb_key(linear, tlb->id));

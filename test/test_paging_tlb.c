@@ -259,10 +259,12 @@ static uint64_t pick(uint64_t below) {
   return fake_random(&model.seed) % below;
 }
 
-/* Pages that collide in the table on purpose, and pages that do not. */
+/* Pages that collide in the table on purpose, and pages that do not: Fibonacci numbers apart,
+ * golden hashing tells pages least. */
 static uint64_t pick_linear(void) {
+  const uint64_t fibonacci = 317811;
   uint64_t i = pick(MODEL_PAGES);
-  return (i % 3 == 0 ? i << 24 | 0x5000 : i << 12) | (i & 1 ? UINT64_C(0xffff) << 48 : 0);
+  return (i % 3 == 0 ? (i * fibonacci) << 12 : i << 12) | (i & 1 ? UINT64_C(0xffff) << 48 : 0);
 }
 
 static struct tlb_tag pick_tag(void) {
