@@ -85,12 +85,12 @@ static void load_bank(struct nst_cpu *cpu, struct bank *bank) {
                        VMCS_BIT(VM_ENTRY_LOAD_IA32_PAT);
   struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
   if (header->checked & BANK_GUEST) {
-    memcpy(bank_state(cpu), bank->guest, BANK_STATE_SIZE);
+    bank_copy(bank_state(cpu), bank->guest);
     return;
   }
   load_fields(cpu);
   if ((cpu->vmx.entry_controls & all) != all) return; /* some of it is the host's */
-  memcpy(bank->guest, bank_state(cpu), BANK_STATE_SIZE);
+  bank_copy(bank->guest, bank_state(cpu));
   header->checked |= BANK_GUEST;
 }
 

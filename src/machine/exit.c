@@ -60,7 +60,7 @@ static void save_bank(struct nst_cpu *cpu, struct bank *bank) {
   if (entry != vmcs_get(&cpu->vmx.vmcs, FIELD_VM_ENTRY_CONTROLS))
     header->checked &= ~cpu->vmx.stale[FIELD_VM_ENTRY_CONTROLS];
   else if (mirrors && (cpu->vmx.exit_controls & all) == all)
-    memcpy(bank->guest, bank_state(cpu), BANK_STATE_SIZE);
+    bank_copy(bank->guest, bank_state(cpu));
   else
     header->checked &= ~(uint32_t)BANK_GUEST;
 }
@@ -145,13 +145,13 @@ static void load_host_bank(struct nst_cpu *cpu, struct bank *bank) {
   const uint64_t all = VMCS_BIT(VM_EXIT_LOAD_IA32_EFER) | VMCS_BIT(VM_EXIT_LOAD_IA32_PAT);
   struct vmcs_header *header = vmcs_header(&cpu->vmx.vmcs);
   if (bank && header->checked & BANK_HOST) {
-    memcpy(bank_state(cpu), bank->host, BANK_STATE_SIZE);
+    bank_copy(bank_state(cpu), bank->host);
     return;
   }
   uint64_t controls = vmcs_get(&cpu->vmx.vmcs, FIELD_VM_EXIT_CONTROLS);
   load_host_fields(cpu, controls);
   if (!bank || (controls & all) != all) return; /* some of it is the guest's */
-  memcpy(bank->host, bank_state(cpu), BANK_STATE_SIZE);
+  bank_copy(bank->host, bank_state(cpu));
   header->checked |= BANK_HOST;
 }
 

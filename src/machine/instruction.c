@@ -216,46 +216,49 @@ static uint8_t *save_area(struct nst_cpu *cpu, unsigned permission) {
   return entry && offset + 8 * X86_GPR_COUNT <= PAGE_BYTES ? entry->host + offset : 0;
 }
 
-/* Copies 8-byte slots; the usual sets, the first four registers and all above RSP, in one go. */
-static inline void copy_slots(uint8_t *to, const uint8_t *from, uint16_t regs) {
-  enum { LOW = 0x000f, HIGH = 0xffe0, LOW_BYTES = 8 * 4, HIGH_BYTES = 8 * 11, HIGH_FIRST = 8 * 5 };
-  unsigned left = regs;
+/* Copies 8-byte slots; the usual sets, the first four registers and all above RSP, in one go.
+ * Returns how many. */
+static inline unsigned copy_slots(uint8_t *to, const uint8_t *from, uint16_t regs) {
+  enum { LOW = 0x000f, HIGH = 0xffe0, LOWS = 4, HIGHS = 11, HIGH_FIRST = 8 * 5 };
+  unsigned left = regs, count = 0;
   if ((left & LOW) == LOW) {
-    memcpy(to, from, LOW_BYTES);
+    memcpy(to, from, 8 * LOWS);
     left &= ~(unsigned)LOW;
+    count += LOWS;
   }
   if ((left & HIGH) == HIGH) {
-    memcpy(to + HIGH_FIRST, from + HIGH_FIRST, HIGH_BYTES);
+    memcpy(to + HIGH_FIRST, from + HIGH_FIRST, 8 * HIGHS);
     left &= ~(unsigned)HIGH;
+    count += HIGHS;
   }
-  for (; left; left &= left - 1) {
+  for (; left; left &= left - 1, count++) {
     size_t at = 8 * (size_t)__builtin_ctz(left);
     memcpy(to + at, from + at, 8);
   }
+  return count;
 }
 
-/* The registers one instruction at a time, from the one that `insn` is for RAX on. */
-LONG_WAY void move_long(struct nst_cpu *cpu, uint16_t regs, enum native_insn insn) {
+/* The registers one instruction at a time, with the instructions that begin at RAX's. */
+LONG_WAY void move_long(struct nst_cpu *cpu, uint16_t regs, enum native_insn first) {
   for (unsigned left = regs; left; left &= left - 1) {
-    enum native_insn one = (enum native_insn)((unsigned)insn + (unsigned)__builtin_ctz(left));
-    expect_done(cpu, native_execute(cpu, one), "saving or restoring a register");
+    enum native_insn insn = (enum native_insn)((unsigned)first + (unsigned)__builtin_ctz(left));
+    cpu->counters.memory++;
+    expect_done(cpu, native_execute(cpu, insn), "saving or restoring a register");
   }
 }
 
 void nst_save_regs(struct nst_cpu *cpu, uint16_t regs) {
   uint8_t *area = save_area(cpu, WALK_WRITE);
-  cpu->counters.memory += (unsigned)__builtin_popcount(regs);
   if (area)
-    copy_slots(area, (const uint8_t *)gpr(cpu), regs);
+    cpu->counters.memory += copy_slots(area, (const uint8_t *)gpr(cpu), regs);
   else
     move_long(cpu, regs, INSN_SAVE_RAX);
 }
 
 void nst_restore_regs(struct nst_cpu *cpu, uint16_t regs) {
   const uint8_t *area = save_area(cpu, WALK_READ);
-  cpu->counters.memory += (unsigned)__builtin_popcount(regs);
   if (area)
-    copy_slots((uint8_t *)gpr(cpu), area, regs);
+    cpu->counters.memory += copy_slots((uint8_t *)gpr(cpu), area, regs);
   else
     move_long(cpu, regs, INSN_RESTORE_RAX);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "isa/x86/isa.h"
 #include "isa/x86/uop.h"
@@ -236,6 +237,13 @@ void bank_drop(struct nst_machine *machine, uint64_t vmcs);
 /* The bytes of struct x86_state that banks hold. */
 static inline uint8_t *bank_state(struct nst_cpu *cpu) {
   return (uint8_t *)&cpu->isa.state + BANK_STATE_FIRST;
+}
+
+/* Copies them in pieces that compilers turn into a few moves, not a string instruction. */
+static inline void bank_copy(uint8_t *to, const uint8_t *from) {
+  enum { PIECE = 64, WHOLE = BANK_STATE_SIZE / PIECE * PIECE };
+  for (size_t at = 0; at < WHOLE; at += PIECE) memcpy(to + at, from + at, PIECE);
+  memcpy(to + WHOLE, from + WHOLE, BANK_STATE_SIZE - WHOLE);
 }
 
 /* ---- entry.c, exit.c: the two transitions */
