@@ -227,6 +227,8 @@ static bool applies(struct hv *hv, const struct hv_row *row) {
       return hv_has(hv, VMCS_HAS_EPT);
     case HV_NO_EPT:
       return !hv_has(hv, VMCS_HAS_EPT);
+    case HV_RESTRICTED:
+      return hv->flags & HV_GUEST_RESTRICTED;
   }
   return false;
 }

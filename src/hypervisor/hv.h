@@ -89,13 +89,14 @@ enum hv_flag {
   HV_DEBUG_LENT = 1 << 13,   /* the guest has the debug registers to itself */
   HV_TIMER_LINE = 1 << 14,   /* the guest's timer has raised its line of the PIC */
   /* enum nst_vmcs_access, as the builder of the stack fixed it */
-  HV_TRAPS_VMCS = 1 << 20,    /* the guest's VMREAD and VMWRITE always exit */
-  HV_GRANTS_VMCS = 1 << 21,   /* the guest reaches its VMCS in memory */
-  HV_VMCS_GRANTED = 1 << 22,  /* this hypervisor does so with its own */
-  HV_VMX_LEFT = 1 << 23,      /* VMXOFF: nothing is current, HV_REGION_CURRENT was last */
-  HV_SHADOW_PAGING = 1 << 24, /* no EPT for its guest, whatever the processor offers */
-  HV_FLUSH_DUE = 1 << 25,     /* cached translations must go before the next entry */
-  HV_ACTIVITY_SET = 1 << 26   /* the nested guest was entered in another state than active */
+  HV_TRAPS_VMCS = 1 << 20,      /* the guest's VMREAD and VMWRITE always exit */
+  HV_GRANTS_VMCS = 1 << 21,     /* the guest reaches its VMCS in memory */
+  HV_VMCS_GRANTED = 1 << 22,    /* this hypervisor does so with its own */
+  HV_VMX_LEFT = 1 << 23,        /* VMXOFF: nothing is current, HV_REGION_CURRENT was last */
+  HV_SHADOW_PAGING = 1 << 24,   /* no EPT for its guest, whatever the processor offers */
+  HV_FLUSH_DUE = 1 << 25,       /* cached translations must go before the next entry */
+  HV_ACTIVITY_SET = 1 << 26,    /* the nested guest was entered in another state than active */
+  HV_GUEST_RESTRICTED = 1 << 27 /* its guest hypervisor enters it without 'unrestricted guest' */
 };
 
 /* Eight-byte words only; the general registers' save area comes first (nst_save_reg). */

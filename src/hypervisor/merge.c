@@ -73,6 +73,9 @@ static void merge_controls(struct hv *hv) {
   set(hv, FIELD_VM_EXIT_CONTROLS,
       own(hv, FIELD_VM_EXIT_CONTROLS) |
           (uses_timer(hv) ? VMCS_BIT(VM_EXIT_SAVE_VMX_PREEMPTION_TIMER) : 0));
+  hv->flags &= ~(uint64_t)HV_GUEST_RESTRICTED;
+  if (!(secondary12(hv) & VMCS_BIT(SECONDARY_EXEC_UNRESTRICTED_GUEST)))
+    hv->flags |= HV_GUEST_RESTRICTED;
   merge_tpr(hv, primary12);
   uint64_t mode = VMCS_BIT(VM_ENTRY_IA32E_MODE);
   set(hv, FIELD_VM_ENTRY_CONTROLS,

@@ -11,16 +11,17 @@
 /* When a row applies. */
 enum hv_condition {
   HV_ALWAYS,
-  HV_DIRTY,   /* the guest hypervisor changed a field of its VMCS that is copied rarely */
-  HV_SHADOW,  /* the guest hypervisor's VMCS accesses are served by a shadow VMCS */
-  HV_PENDING, /* the engine has a new value for the field */
-  HV_CHANGED, /* and it is not what its copy holds */
-  HV_USER,    /* the exit was completed in user space */
-  HV_DEBUG,   /* the guest has the debug registers to itself */
-  HV_LAZY,    /* rarely copied state is fetched when asked for, not at every reflected exit */
-  HV_APICV,   /* the processor has what a hypervisor needs to use virtual-interrupt delivery */
-  HV_EPT,     /* this hypervisor uses EPT for its guest */
-  HV_NO_EPT   /* it uses shadow page tables, and so no unrestricted guest either */
+  HV_DIRTY,     /* the guest hypervisor changed a field of its VMCS that is copied rarely */
+  HV_SHADOW,    /* the guest hypervisor's VMCS accesses are served by a shadow VMCS */
+  HV_PENDING,   /* the engine has a new value for the field */
+  HV_CHANGED,   /* and it is not what its copy holds */
+  HV_USER,      /* the exit was completed in user space */
+  HV_DEBUG,     /* the guest has the debug registers to itself */
+  HV_LAZY,      /* rarely copied state is fetched when asked for, not at every reflected exit */
+  HV_APICV,     /* the processor has what a hypervisor needs to use virtual-interrupt delivery */
+  HV_EPT,       /* this hypervisor uses EPT for its guest */
+  HV_NO_EPT,    /* it uses shadow page tables, and so no unrestricted guest either */
+  HV_RESTRICTED /* the guest hypervisor enters its guest without 'unrestricted guest' */
 };
 
 enum hv_operation {
