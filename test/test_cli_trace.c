@@ -101,6 +101,49 @@ static void another_machine_differs(void) {
   free(text);
 }
 
+static void log_without_ept_needs_its_scheme(void) {
+  const char *words[] = {"compare",
+                         "traces/recorded/vmx-l1-micro-ept0.ops.txt.zst",
+                         "traces/recorded/vmx-l1-micro-ept0.txt.zst",
+                         "--scheme",
+                         "shadow-on-shadow",
+                         NULL};
+  char *text;
+  run_trace(words, &text);
+  EXPECT_CONTAINS("rounds of every kind meet", text, "849 rounds of the log compared");
+  EXPECT_TRUE("none is the log's alone", strstr(text, "only in the log") == NULL);
+  free(text);
+}
+
+/* Nested, only that the recorded guest is in 32-bit mode tells L0's rounds from the replay's: it
+ * writes the four entries of the top table of a PAE guest before each entry. */
+static void nested_log_without_ept_leaves_the_guests_mode(void) {
+  const char *words[] = {"compare",
+                         "traces/recorded/vmx-l2-micro-l1ept0-noshadow.ops.txt.zst",
+                         "traces/recorded/vmx-l1-micro-ept0.txt.zst",
+                         "--scheme",
+                         "shadow-on-ept",
+                         NULL};
+  char *text;
+  run_trace(words, &text);
+  EXPECT_CONTAINS("L1", text,
+                  "equal                              24 kinds of round,    746 rounds");
+  const char *at = strstr(text, "L0 CPUID\n");
+  EXPECT_TRUE("L0 has more", at != NULL);
+  EXPECT_CONTAINS("what more", at,
+                  "more in the log:    1 VMWRITE GUEST_PDPTR0, 1 VMWRITE GUEST_PDPTR1, 1 VMWRITE "
+                  "GUEST_PDPTR2, 1 VMWRITE GUEST_PDPTR3\n");
+  free(text);
+}
+
+static void longest_option_stands_off_its_help(void) {
+  const char *words[] = {"--help", NULL};
+  char *text;
+  EXPECT_EQ("status", run_trace(words, &text), CLI_FINE);
+  EXPECT_CONTAINS("help", text, "--vmcs-shadowing WHICH on or off");
+  free(text);
+}
+
 static void bad_requests_are_told(void) {
   static const struct {
     const char *words[6], *sentence;
@@ -117,6 +160,7 @@ static void bad_requests_are_told(void) {
       {{"compare", LOG_L1, GUEST, "--vmcs-shadowing", "yes", NULL}, "expected on or off"},
       {{"compare", LOG_L1, GUEST, "--dept", "1", NULL}, "did you mean --depth"},
       {{"compare", LOG_L1, GUEST, "--processor", "z80", NULL}, "--processor z80: expected"},
+      {{"compare", LOG_L1, GUEST, "--scheme", "flat", NULL}, "--scheme flat: expected"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char *text;
@@ -130,5 +174,9 @@ extern CU_TestInfo cli_trace_tests[];
 CU_TestInfo cli_trace_tests[] = {
     {"typical_rounds_are_the_recorded_ones", typical_rounds_are_the_recorded_ones},
     {"another_machine_differs", another_machine_differs},
+    {"log_without_ept_needs_its_scheme", log_without_ept_needs_its_scheme},
+    {"nested_log_without_ept_leaves_the_guests_mode",
+     nested_log_without_ept_leaves_the_guests_mode},
+    {"longest_option_stands_off_its_help", longest_option_stands_off_its_help},
     {"bad_requests_are_told", bad_requests_are_told},
     CU_TEST_INFO_NULL};

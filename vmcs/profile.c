@@ -194,7 +194,7 @@ const struct vmcs_capability vmcs_profiles[] = {
     },
     {
         .name = "broadwell-pml",
-        .source = "the processor of the recordings in traces/recorded-vmx (their README): APICv "
+        .source = "the processor of the recordings in traces/recorded (their README): APICv "
                   "without posted interrupts, PML, no TSC scaling",
         .basic = BASIC_VALUE,
         .misc = MISC_HASWELL,

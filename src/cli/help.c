@@ -31,7 +31,7 @@ static void print_option(FILE *out, const struct cli_option *option) {
   char left[64];
   snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument == NULL ? "" : " ",
            option->argument == NULL ? "" : option->argument);
-  fprintf(out, "  %-*s", COLUMN, left);
+  fprintf(out, "  %-*s ", COLUMN - 1, left);
   print_indented(out, option->help);
 }
 

@@ -8,13 +8,21 @@
 
 #include "vmcs/reason.h"
 
-enum trace_key { KEY_DEPTH = 256, KEY_SHADOWING, KEY_PROCESSOR, KEY_LEVEL, KEY_DIFFERENCES };
+enum trace_key {
+  KEY_DEPTH = 256,
+  KEY_SHADOWING,
+  KEY_PROCESSOR,
+  KEY_SCHEME,
+  KEY_LEVEL,
+  KEY_DIFFERENCES
+};
 enum { SHOWN = 3, ERROR_SIZE = 1024 };
 
 static const struct cli_option options[] = {
     {"depth", "N", "level of the innermost guest, 1 or 2; as in the log if not given", KEY_DEPTH},
     {"vmcs-shadowing", "WHICH", "on or off; as in the log if not given", KEY_SHADOWING},
     {"processor", "NAME", "the emulated processor; the scenario's if not given", KEY_PROCESSOR},
+    {"scheme", "NAME", "memory of the innermost guest; the scenario's if not given", KEY_SCHEME},
     {"level", "N", "compare what the software of this level executes; else of all", KEY_LEVEL},
     {"differences", "N", "show the first N differences step by step (3)", KEY_DIFFERENCES},
     {NULL, NULL, NULL, 0}};
@@ -49,6 +57,9 @@ static int take(const struct cli *cli, void *data, int key, const char *value) {
       break;
     case KEY_PROCESSOR:
       compare->processor = value;
+      break;
+    case KEY_SCHEME:
+      compare->scheme = value;
       break;
     case KEY_LEVEL:
       return take_number(cli, "level", value, 1, &compare->level);

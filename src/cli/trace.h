@@ -13,6 +13,7 @@ struct trace_compare {
   unsigned depth;          /* 0: as in the log */
   int shadowing;           /* -1: as in the log */
   const char *processor;   /* NULL: the scenario's */
+  const char *scheme;      /* likewise */
   unsigned level;          /* TRACE_ALL_LEVELS: each one */
   unsigned differences;    /* to be shown step by step */
 };

@@ -99,6 +99,14 @@ static int load(const struct cli *cli, const char *path, struct scenario **scena
   return status == 0 ? CLI_GO_ON : cli_fail_at(cli, status, error);
 }
 
+/* From the command line. */
+static int set_axis(const struct cli *cli, struct scenario *scenario, enum scenario_axis_name axis,
+                    const char *option, const char *value) {
+  char error[SCENARIO_ERROR_SIZE];
+  if (scenario_set_axis(scenario, axis, value, error, sizeof error) == 0) return CLI_GO_ON;
+  return cli_fail(cli, "%s %s: %s", option, value, error);
+}
+
 static int narrow(const struct cli *cli, const struct trace_compare *compare,
                   struct scenario *scenario) {
   char error[SCENARIO_ERROR_SIZE], depth[16];
@@ -108,18 +116,21 @@ static int narrow(const struct cli *cli, const struct trace_compare *compare,
                 scenario_set_axis(scenario, SCENARIO_AXIS_VMCS_SHADOWING, shadowing, error,
                                   sizeof error) == 0;
   if (!is_set) return cli_fail(cli, "%s: %s", compare->guest, error);
-  bool is_named = compare->processor != NULL;
-  if (is_named && scenario_set_axis(scenario, SCENARIO_AXIS_PROCESSOR, compare->processor, error,
-                                    sizeof error) != 0)
-    return cli_fail(cli, "--processor %s: %s", compare->processor, error);
+  int status = CLI_GO_ON;
+  if (compare->processor != NULL) {
+    status = set_axis(cli, scenario, SCENARIO_AXIS_PROCESSOR, "--processor", compare->processor);
+  }
+  if (status == CLI_GO_ON && compare->scheme != NULL)
+    status = set_axis(cli, scenario, SCENARIO_AXIS_SCHEME, "--scheme", compare->scheme);
+  if (status != CLI_GO_ON) return status;
   if (scenario_check_trace(scenario, error, sizeof error) != 0)
     return cli_fail_at(cli, CLI_USAGE, error);
   struct scenario_variant variants[SCENARIO_VARIANT_LIMIT];
   unsigned count = scenario_expand(scenario, variants);
   if (count == 1) return CLI_GO_ON;
   return cli_fail(cli,
-                  "%s: compares along other axes than depth and vmcs-shadowing; expected one "
-                  "variant, not %u",
+                  "%s: compares %u variants at this depth and shadowing; expected one, as "
+                  "--processor or --scheme chooses",
                   compare->guest, count);
 }
 
