@@ -41,6 +41,10 @@ if(NESTOR_SANITIZE)
   target_link_options(nestor_options INTERFACE ${sanitizers})
 endif()
 
+if(NESTOR_FUZZ)
+  target_compile_options(nestor_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 add_library(nestor_warnings INTERFACE)
 target_compile_options(nestor_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef

@@ -304,12 +304,16 @@ uint64_t *nst_guest_gpr(struct nst_cpu *cpu) {
   return cpu->driven_gpr;
 }
 
-/* The handlers of the levels below run until a guest or the driven level has control. */
+/* The handlers of the levels below run until a guest or the driven level has control. A guest that
+ * exits for ever without completing an instruction is left to nst_run and its budget. */
 static void settle(struct nst_cpu *cpu) {
+  enum { ROUNDS = 4096 };
   uint64_t physical;
-  while (cpu->stop.kind == NST_STOP_NONE && !cpu->driven_control &&
-         cpu_code_page(cpu, cpu->isa.state.rip, &physical) && native_find(cpu->machine, physical))
-    if (!call_native(cpu, physical)) return;
+  for (unsigned i = 0; i < ROUNDS && cpu->stop.kind == NST_STOP_NONE && !cpu->driven_control; i++) {
+    if (!cpu_code_page(cpu, cpu->isa.state.rip, &physical) ||
+        !native_find(cpu->machine, physical) || !call_native(cpu, physical))
+      return;
+  }
 }
 
 static enum nst_vmx_result enter_driven(struct nst_cpu *cpu, enum native_insn insn) {
