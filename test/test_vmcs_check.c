@@ -627,10 +627,12 @@ static void every_row_has_a_case(void) {
 }
 
 static void rows_agree_with_their_stage(void) {
-  static const char *const prefix[] = {"CONTROL_", "HOST_", "GUEST_"};
-  static const unsigned outcome[] = {VMXERR_ENTRY_INVALID_CONTROL_FIELD,
-                                     VMXERR_ENTRY_INVALID_HOST_STATE_FIELD,
-                                     EXIT_REASON_INVALID_STATE};
+  static const char *const prefix[STAGE_COUNT] = {
+      [STAGE_CONTROL] = "CONTROL_", [STAGE_HOST] = "HOST_", [STAGE_GUEST] = "GUEST_"};
+  static const unsigned outcome[STAGE_COUNT] = {
+      [STAGE_CONTROL] = VMXERR_ENTRY_INVALID_CONTROL_FIELD,
+      [STAGE_HOST] = VMXERR_ENTRY_INVALID_HOST_STATE_FIELD,
+      [STAGE_GUEST] = EXIT_REASON_INVALID_STATE};
   for (unsigned i = 0; i < CHECK_COUNT; i++) {
     const struct vmcs_check_info *info = &vmcs_check_info[i];
     EXPECT_TRUE(info->id, strncmp(info->id, prefix[info->stage], strlen(prefix[info->stage])) == 0);

@@ -3,9 +3,19 @@
 #include "vmcs/check_run.h"
 #include "vmcs/reason.h"
 
+/* Lists in a row of check.def. */
+#define FIELDS(...) \
+  { __VA_ARGS__, FIELD_NONE }
+#define BITS(...) \
+  { __VA_ARGS__ }
+#define NO_FIELDS \
+  { FIELD_NONE }
+#define NO_BITS \
+  { 0 }
+
 const struct vmcs_check_info vmcs_check_info[CHECK_COUNT] = {
-#define VMCS_CHECK(id, stage, outcome, qualification, title, text) \
-  {#id, (title), (text), (stage), (outcome), (qualification)},
+#define VMCS_CHECK(id, stage, refusal, outcome, qualification, fields, bits, title, text) \
+  {#id, (title), (text), (stage), (refusal), (outcome), (qualification), fields, bits},
 #include "vmcs/check.def"
 };
 

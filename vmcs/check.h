@@ -12,21 +12,43 @@
 #include "vmcs/region.h"
 
 enum vmcs_check {
-#define VMCS_CHECK(id, stage, outcome, qualification, title, text) CHECK_##id,
+#define VMCS_CHECK(id, ...) CHECK_##id,
 #include "vmcs/check.def"
   CHECK_COUNT,
   CHECK_NONE = 0xffff
 };
 
-enum vmcs_stage { STAGE_CONTROL, STAGE_HOST, STAGE_GUEST, STAGE_COUNT };
+/* When a rule is looked at, in this order. */
+enum vmcs_stage {
+  STAGE_INSTRUCTION, /* by a VMX instruction, before anything else */
+  STAGE_CONTROL,
+  STAGE_HOST,
+  STAGE_GUEST,
+  STAGE_MSR_LOAD,      /* once the guest state is loaded */
+  STAGE_MACHINE_CHECK, /* at any time during the entry */
+  STAGE_COUNT
+};
+
+/* How a broken rule shows. */
+enum vmcs_refusal {
+  REFUSAL_FAULT,   /* an exception */
+  REFUSAL_INVALID, /* VMfailInvalid */
+  REFUSAL_VALID,   /* VMfailValid; VMfailInvalid where there is no current VMCS */
+  REFUSAL_EXIT     /* a VM exit, of a failed entry unless VMFUNC caused it */
+};
+
+enum { CHECK_FIELDS = 8 };
 
 struct vmcs_check_info {
   const char *id;
-  const char *title; /* manual section title */
-  const char *text;  /* the rule in a sentence a person understands */
-  uint8_t stage;
-  uint16_t outcome;       /* VMXERR_ number (control, host) or exit reason 33 (guest) */
-  uint16_t qualification; /* exit qualification for a guest-stage failure */
+  const char *title;             /* manual section title */
+  const char *text;              /* the rule in a sentence a person understands */
+  uint8_t stage;                 /* enum vmcs_stage */
+  uint8_t refusal;               /* enum vmcs_refusal */
+  uint16_t outcome;              /* exception vector, 0, VMXERR_ number or basic exit reason */
+  uint16_t qualification;        /* exit qualification; of MSR loads it is the entry's number */
+  uint16_t fields[CHECK_FIELDS]; /* what the rule reads, the one at fault first, then FIELD_NONE */
+  uint64_t bits[CHECK_FIELDS];   /* of each field, those that matter; 0 = all of it */
 };
 extern const struct vmcs_check_info vmcs_check_info[CHECK_COUNT];
 

@@ -121,7 +121,9 @@ static bool error_row(size_t index, struct list_row *row) {
 
 static bool check_row(size_t index, struct list_row *row) {
   static const char *const stages[] = {
-      [STAGE_CONTROL] = "controls", [STAGE_HOST] = "host state", [STAGE_GUEST] = "guest state"};
+      [STAGE_INSTRUCTION] = "instruction", [STAGE_CONTROL] = "controls",
+      [STAGE_HOST] = "host state",         [STAGE_GUEST] = "guest state",
+      [STAGE_MSR_LOAD] = "MSR loading",    [STAGE_MACHINE_CHECK] = "machine check"};
   if (index >= CHECK_COUNT) return false;
   const struct vmcs_check_info *info = &vmcs_check_info[index];
   row->cell[0] = info->id;
