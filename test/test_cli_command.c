@@ -280,8 +280,8 @@ static const struct {
     {"explain 12abc", "nestor: 12abc is no VMCS field, exit reason, VM-instruction error or MSR"},
     {"list no/such",
      "nestor: no list or folder 'no/such'; the lists are fields, reasons, qualifications, "
-     "controls, errors, checks, features, msrs, processors, hypervisors, axes, events, "
-     "operations, costs, routines and formats"},
+     "controls, errors, checks, features, not-modelled, msrs, processors, hypervisors, axes, "
+     "events, operations, costs, routines and formats"},
     {"list feilds", "nestor: no list or folder 'feilds'; did you mean nestor list fields?"},
     {"list my.dat", "nestor: 'my.dat' is a file; expected a list or a folder with scenarios"},
     {"list fields checks", "nestor: list expects at most one list or folder"},

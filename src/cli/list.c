@@ -10,15 +10,25 @@
 #include "src/report/escape.h"
 #include "src/scenario/names.h"
 
-enum { KEY_FORMAT = 256, LIST_LIMIT = 32 };
+enum { KEY_FORMAT = 256, KEY_NOT_MODELLED, LIST_LIMIT = 32 };
 
 static const struct cli_option options[] = {
     {"format", "FORMAT", "text or csv, for the lists that are no folder", KEY_FORMAT},
+    {"not-modelled", NULL, "the same as the list of that name", KEY_NOT_MODELLED},
     {NULL, NULL, NULL, 0}};
 
-static int take(const struct cli *cli, void *request, int key, const char *value) {
-  (void)key;
-  *(bool *)request = strcmp(value, "csv") == 0;
+struct request {
+  const char *list;
+  bool csv;
+};
+
+static int take(const struct cli *cli, void *data, int key, const char *value) {
+  struct request *request = data;
+  if (key == KEY_NOT_MODELLED) {
+    request->list = "not-modelled";
+    return CLI_GO_ON;
+  }
+  request->csv = strcmp(value, "csv") == 0;
   if (strcmp(value, "csv") == 0 || strcmp(value, "text") == 0) return CLI_GO_ON;
   return cli_fail(cli, "--format %s: expected text or csv", value);
 }
@@ -138,13 +148,15 @@ static void list_lists(const struct cli *cli) {
 }
 
 static int run_list(const struct cli *cli, int argc, char **argv) {
-  bool csv = false;
-  int first, status = cli_parse(cli, &cli_list_command, argc, argv, (struct cli_taker){take, &csv},
-                                &first);
+  struct request request = {NULL, false};
+  int first, status = cli_parse(cli, &cli_list_command, argc, argv,
+                                (struct cli_taker){take, &request}, &first);
   if (status != CLI_GO_ON) return status;
-  if (argc - first > 1) return cli_fail(cli, "list expects at most one list or folder");
-  if (first < argc) return list_one(cli, argv[first], csv);
-  if (csv) return cli_fail(cli, "--format csv: name the list; see nestor list");
+  if (argc - first > (request.list == NULL))
+    return cli_fail(cli, "list expects at most one list or folder");
+  if (first < argc) request.list = argv[first];
+  if (request.list != NULL) return list_one(cli, request.list, request.csv);
+  if (request.csv) return cli_fail(cli, "--format csv: name the list; see nestor list");
   if (list_folder(cli, "scenarios") <= 0) {
     char folder[SCENARIO_PATH_SIZE];
     const char *share = cli_share();

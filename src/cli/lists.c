@@ -15,6 +15,7 @@
 #include "vmcs/check.h"
 #include "vmcs/control.h"
 #include "vmcs/field.h"
+#include "vmcs/not_modelled.h"
 #include "vmcs/qualification.h"
 #include "vmcs/reason.h"
 
@@ -148,6 +149,15 @@ static bool feature_row(size_t index, struct list_row *row) {
   row->cell[0] = features[index].name;
   row->cell[1] = cli_feature_control((unsigned)index + 1);
   row->cell[2] = cli_word_names[features[index].word];
+  return true;
+}
+
+static bool not_modelled_row(size_t index, struct list_row *row) {
+  if (index >= vmcs_not_modelled_count) return false;
+  const struct vmcs_not_modelled *info = &vmcs_not_modelled_info[index];
+  row->cell[0] = info->kind;
+  row->cell[1] = info->name;
+  row->cell[2] = info->reason;
   return true;
 }
 
@@ -318,6 +328,10 @@ const struct cli_list cli_lists[] = {
      {"name", "stage", "outcome", "qualification", "section", "text"},
      check_row},
     {"features", "features that bring VMCS fields", {"name", "control", "word"}, feature_row},
+    {"not-modelled",
+     "what of the architecture is not modelled, and why",
+     {"kind", "name", "reason"},
+     not_modelled_row},
     {"msrs", "MSRs that reports name", {"name", "number"}, msr_row},
     {"processors",
      "processors to emulate",

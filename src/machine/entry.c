@@ -2,6 +2,7 @@
  * VM entries, step by step: checks, guest state loaded, MSRs loaded, event injected. SDM 3C
  * "VM Entries". */
 #include "src/machine/machine.h"
+#include "vmcs/not_modelled.h"
 
 enum { OTHER_EVENT = 7 }; /* type of an event to inject */
 
@@ -171,46 +172,23 @@ static enum isa_step inject(struct nst_cpu *cpu) {
   return step == ISA_NEXT ? ISA_EXIT : step;
 }
 
-/* Controls whose effect this processor does not have yet. Asking for one stops the machine: better
- * than a guest that runs as if it had been granted. */
-static uint64_t not_modelled(enum vmcs_control_word word) {
-  switch (word) {
-    case WORD_PIN:
-      return VMCS_BIT(PIN_BASED_POSTED_INTR);
-    case WORD_PRIMARY:
-      return VMCS_BIT(CPU_BASED_MONITOR_TRAP_FLAG) | VMCS_BIT(CPU_BASED_ACTIVATE_TERTIARY_CONTROLS);
-    case WORD_SECONDARY:
-      return VMCS_BIT(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES) |
-             VMCS_BIT(SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE) |
-             VMCS_BIT(SECONDARY_EXEC_APIC_REGISTER_VIRT) |
-             VMCS_BIT(SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) |
-             VMCS_BIT(SECONDARY_EXEC_ENABLE_VMFUNC) | VMCS_BIT(SECONDARY_EXEC_ENABLE_PML) |
-             VMCS_BIT(SECONDARY_EXEC_EPT_VIOLATION_VE) |
-             VMCS_BIT(SECONDARY_EXEC_MODE_BASED_EPT_EXEC) |
-             VMCS_BIT(SECONDARY_EXEC_SUB_PAGE_WRITE) | VMCS_BIT(SECONDARY_EXEC_TSC_SCALING);
-    case WORD_TERTIARY:
-    case WORD_EXIT:
-    case WORD_ENTRY:
-    case WORD_COUNT:
-      return 0;
-  }
-  return 0;
-}
-
+/* Asking for a control whose effect this processor does not have stops the machine: better than a
+ * guest that runs as if it had been granted. */
 static const char *first_not_modelled(const struct nst_cpu *cpu) {
   const uint64_t value[] = {cpu->vmx.pin, cpu->vmx.primary, cpu->vmx.secondary};
   for (unsigned i = 0; i < vmcs_control_count; i++) {
     const struct vmcs_control_info *info = &vmcs_control_info[i];
     if (info->word > WORD_SECONDARY) continue;
-    uint64_t asked = value[info->word] & not_modelled((enum vmcs_control_word)info->word);
+    uint64_t asked = value[info->word] & vmcs_not_modelled((enum vmcs_control_word)info->word);
     if (asked >> info->bit & 1) return info->name;
   }
   return 0;
 }
 
 static bool asks_too_much(const struct nst_cpu *cpu) {
-  return (cpu->vmx.pin & not_modelled(WORD_PIN)) | (cpu->vmx.primary & not_modelled(WORD_PRIMARY)) |
-         (cpu->vmx.secondary & not_modelled(WORD_SECONDARY));
+  return (cpu->vmx.pin & vmcs_not_modelled(WORD_PIN)) |
+         (cpu->vmx.primary & vmcs_not_modelled(WORD_PRIMARY)) |
+         (cpu->vmx.secondary & vmcs_not_modelled(WORD_SECONDARY));
 }
 
 /* The controls in force from now on; false: one of them is not modelled. */
